@@ -1,0 +1,1 @@
+//! Measures what blocking by region costs.

@@ -1,0 +1,102 @@
+//! What is counted, and where.
+//!
+//! Counters stand in one per-CPU array. A country's slot follows from its code alone, so the array outlives
+//! every reload: a new rule set, other data, a newer geodrop all find a country's count where it was.
+
+/// How many slots the counter array has. A power of two, so that a mask bounds an index.
+pub const CAPACITY: usize = 1024;
+
+/// The first country's slot; below it stand the slots that belong to no country.
+const COUNTRIES: u16 = 16;
+
+/// Packets and their bytes, as one element of the counter array on one CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Counter {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of whole frames, from the Ethernet header on, without the frame check sequence.
+    pub bytes: u64,
+}
+
+/// A place in the counter array: one of the named ones, or a country's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct Slot(u16);
+
+impl Slot {
+    /// IP packets that passed.
+    pub const PASSED: Self = Self(0);
+    /// Packets from a prefix of the deny list.
+    pub const DENIED: Self = Self(1);
+    /// Packets whose IP header is cut short or contradicts itself.
+    pub const MALFORMED: Self = Self(2);
+    /// Frames that carry neither IPv4 nor IPv6.
+    pub const NON_IP: Self = Self(3);
+    /// Packets dropped because no data knows their source.
+    pub const UNKNOWN: Self = Self(4);
+
+    /// The slot of a country, from its ISO 3166-1 alpha-2 code; `None` for anything but two capital letters.
+    #[must_use]
+    pub const fn of_country(code: [u8; 2]) -> Option<Self> {
+        let [high, low] = code;
+        if high.is_ascii_uppercase() && low.is_ascii_uppercase() {
+            let letters = (high - b'A') as u16 * 26 + (low - b'A') as u16;
+            Some(Self(COUNTRIES + letters))
+        } else {
+            None
+        }
+    }
+
+    /// The country whose slot this is: the inverse of [`Slot::of_country`].
+    #[must_use]
+    pub const fn country(self) -> Option<[u8; 2]> {
+        if self.0 < COUNTRIES || self.0 >= COUNTRIES + 26 * 26 {
+            return None;
+        }
+        let letters = self.0 - COUNTRIES;
+        // Both are below 26: `letters` is below 26 * 26.
+        Some([b'A' + (letters / 26) as u8, b'A' + (letters % 26) as u8])
+    }
+
+    /// The slot whose number is the low bits of `number`, below [`CAPACITY`].
+    #[must_use]
+    pub const fn masked(number: u32) -> Self {
+        Self((number & (CAPACITY as u32 - 1)) as u16)
+    }
+
+    /// The slot's index in the counter array, below [`CAPACITY`].
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_slot_of_its_own() {
+        let mut last = COUNTRIES - 1;
+        for high in b'A'..=b'Z' {
+            for low in b'A'..=b'Z' {
+                let slot = Slot::of_country([high, low]).unwrap();
+                assert_eq!(slot.number(), last + 1);
+                assert_eq!(slot.country(), Some([high, low]));
+                last = slot.number();
+            }
+        }
+        assert!(usize::from(last) < CAPACITY);
+    }
+
+    #[test]
+    fn what_is_no_code_has_no_slot() {
+        for code in [*b"cn", *b"C1", *b"  ", [0, 0], [0xff, 0xff]] {
+            assert_eq!(Slot::of_country(code), None);
+        }
+        for slot in [Slot::PASSED, Slot::UNKNOWN, Slot::masked(u32::MAX)] {
+            assert_eq!(slot.country(), None);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! From a frame to its source address.
+//!
+//! Only the way to the outer source address is parsed: the Ethernet header, up to two VLAN tags, the fixed
+//! part of the IP header. A country verdict needs no more, so fragments and extension headers cost nothing
+//! and tunnels are not opened.
+//!
+//! What is cut short or contradicts itself:
+//!
+//! | frame | is | because |
+//! |---|---|---|
+//! | shorter than an Ethernet header | [`Source::NotIp`] | nothing says that it is IP |
+//! | cut inside a VLAN tag, or a third tag | [`Source::NotIp`] | what it carries cannot be known |
+//! | says IPv4, shorter than 20 bytes | [`Source::Malformed`] | RFC 791: a header has at least 20 bytes |
+//! | says IPv4, version is not 4 | [`Source::Malformed`] | the EtherType contradicts the header |
+//! | says IPv4, header length below 20 bytes | [`Source::Malformed`] | RFC 791: the same |
+//! | says IPv4, options run past the frame's end | [`Source::Malformed`] | the header is cut short |
+//! | says IPv6, shorter than 40 bytes | [`Source::Malformed`] | RFC 8200: a header has 40 bytes |
+//! | says IPv6, version is not 6 | [`Source::Malformed`] | the EtherType contradicts the header |
+//!
+//! The Linux IP stack drops all that is malformed here (`ip_rcv_core`, `ip6_rcv_core`), so to drop it earlier
+//! costs no one a packet.
+
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::frame::Frame;
+
+const ETHERTYPE_OFFSET: usize = 12;
+const ETHERNET_HEADER: usize = 14;
+const VLAN_TAG: usize = 4;
+/// An 802.1Q tag inside an 802.1ad one: the deepest nesting that IEEE 802.1Q knows.
+const VLAN_TAGS: usize = 2;
+
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
+const ETHERTYPE_VLAN: u16 = 0x8100;
+const ETHERTYPE_SERVICE_VLAN: u16 = 0x88a8;
+
+const IPV4_HEADER: usize = 20;
+const IPV4_SOURCE: usize = 12;
+const IPV6_HEADER: usize = 40;
+const IPV6_SOURCE: usize = 8;
+
+/// Whom a frame comes from, as far as its outermost IP header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// An IPv4 address.
+    Ipv4(Ipv4Addr),
+    /// An IPv6 address.
+    Ipv6(Ipv6Addr),
+    /// The frame carries neither IPv4 nor IPv6: ARP, LLDP, and the like.
+    NotIp,
+    /// The frame says that it carries IP, and its header is cut short or contradicts itself.
+    Malformed,
+}
+
+impl Source {
+    /// Reads the source of a frame that starts with its Ethernet header.
+    #[inline(always)]
+    pub fn of<F: Frame + ?Sized>(frame: &F) -> Self {
+        let Some(ethertype) = frame.read(ETHERTYPE_OFFSET) else {
+            return Self::NotIp;
+        };
+        let mut ethertype = u16::from_be_bytes(ethertype);
+        let mut header = ETHERNET_HEADER;
+        for _ in 0..VLAN_TAGS {
+            if ethertype != ETHERTYPE_VLAN && ethertype != ETHERTYPE_SERVICE_VLAN {
+                break;
+            }
+            // A tag is two bytes of tag control information, then the EtherType of what it carries.
+            let Some(inner) = frame.read(header + 2) else {
+                return Self::NotIp;
+            };
+            ethertype = u16::from_be_bytes(inner);
+            header += VLAN_TAG;
+        }
+        match ethertype {
+            ETHERTYPE_IPV4 => Self::of_ipv4(frame, header).unwrap_or(Self::Malformed),
+            ETHERTYPE_IPV6 => Self::of_ipv6(frame, header).unwrap_or(Self::Malformed),
+            _ => Self::NotIp,
+        }
+    }
+
+    #[inline(always)]
+    fn of_ipv4<F: Frame + ?Sized>(frame: &F, header: usize) -> Option<Self> {
+        let bytes: [u8; IPV4_HEADER] = frame.read(header)?;
+        let (version, words) = (bytes[0] >> 4, usize::from(bytes[0] & 0xf));
+        if version != 4 || words * 4 < IPV4_HEADER {
+            return None;
+        }
+        if words * 4 > IPV4_HEADER {
+            // The last byte of the options: when it is there, all are.
+            let _: [u8; 1] = frame.read(header + words * 4 - 1)?;
+        }
+        let [.., a, b, c, d, _, _, _, _] = bytes;
+        const { assert!(IPV4_SOURCE + 8 == IPV4_HEADER) };
+        Some(Self::Ipv4(Ipv4Addr::from_octets([a, b, c, d])))
+    }
+
+    #[inline(always)]
+    fn of_ipv6<F: Frame + ?Sized>(frame: &F, header: usize) -> Option<Self> {
+        let [first]: [u8; 1] = frame.read(header)?;
+        if first >> 4 != 6 {
+            return None;
+        }
+        // The whole header must be there, the destination behind the source included.
+        let _: [u8; 1] = frame.read(header + IPV6_HEADER - 1)?;
+        let source: [u8; 16] = frame.read(header + IPV6_SOURCE)?;
+        Some(Self::Ipv6(Ipv6Addr::from_octets(source)))
+    }
+}

@@ -1,0 +1,112 @@
+//! The filter: what geodrop attaches to an interface.
+//!
+//! One program under two names: `geodrop_frags` is loaded where the kernel knows packets of several buffers
+//! (5.18), `geodrop` elsewhere. Its tables and constants are filled before it is attached and never change
+//! after: a reload loads the program anew and swaps it under the link.
+#![no_std]
+#![no_main]
+
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use aya_ebpf::{
+    Global,
+    bindings::{BPF_F_NO_PREALLOC, xdp_action},
+    helpers::bpf_xdp_get_buff_len,
+    macros::{map, xdp},
+    maps::{LpmTrie, PerCpuArray, lpm_trie::Key},
+    programs::XdpContext,
+};
+use geodrop_common::{
+    Action, Class, Counter, Entry, Judgement, Slot, Table, class, counter, judge,
+};
+use geodrop_ebpf::packet::Packet;
+
+/// Class numbers by IPv4 prefix. The loader sets how many entries there may be.
+#[map]
+static IPV4: LpmTrie<[u8; 4], u16> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// Class numbers by IPv6 prefix. The loader sets how many entries there may be.
+#[map]
+static IPV6: LpmTrie<[u8; 16], u16> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// Packets and bytes by [`Slot`], one set a CPU. Outlives the program: a reload takes it over.
+#[map]
+static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(counter::CAPACITY as u32, 0);
+
+/// The side table: what each class means, as [`Entry`] words. Read-only, set before the program is loaded.
+#[unsafe(no_mangle)]
+static CLASSES: [Global<u32>; class::CAPACITY] =
+    [const { Global::new(Entry::PASS.word()) }; class::CAPACITY];
+
+/// Not 0: count what would be dropped, and drop nothing. Set before the program is loaded.
+#[unsafe(no_mangle)]
+static MONITOR: Global<u8> = Global::new(0);
+
+/// The kernel's LPM tries as a [`Table`].
+struct LpmTries;
+
+impl Table for LpmTries {
+    #[inline(always)]
+    fn ipv4(&self, address: Ipv4Addr) -> Class {
+        let key = Key::new(32, address.octets());
+        IPV4.get(&key).copied().map_or(Class::DEFAULT, Class::masked)
+    }
+
+    #[inline(always)]
+    fn ipv6(&self, address: Ipv6Addr) -> Class {
+        let key = Key::new(128, address.octets());
+        IPV6.get(&key).copied().map_or(Class::DEFAULT, Class::masked)
+    }
+}
+
+/// Counts one packet of `bytes` bytes.
+#[inline(always)]
+fn count(slot: Slot, bytes: u64) {
+    // Never `None`: a slot is below the array's capacity. The verifier wants to see the check.
+    let Some(counter) = COUNTERS.get_ptr_mut(slot.number().into()) else {
+        return;
+    };
+    // SAFETY: the kernel returned this CPU's element of the array, which lives as long as the map and is
+    // aligned to 8 bytes. No other CPU writes it, and a receiving CPU runs one packet through XDP at a time.
+    let counter = unsafe { &mut *counter };
+    counter.packets = counter.packets.wrapping_add(1);
+    counter.bytes = counter.bytes.wrapping_add(bytes);
+}
+
+/// Judges, counts, and answers the kernel.
+#[inline(always)]
+fn filter(context: &XdpContext, packet: Packet, bytes: u64) -> u32 {
+    let Judgement { action, slot } = judge(&packet, &LpmTries, |class| {
+        Entry::from_word(CLASSES[class.index()].load())
+    });
+    count(slot, bytes);
+    aya_log_ebpf::debug!(
+        context,
+        "{} bytes: counted in slot {}, {}",
+        bytes,
+        slot.number(),
+        match action {
+            Action::Pass => "pass",
+            Action::Drop => "drop",
+        }
+    );
+    match action {
+        Action::Drop if MONITOR.load() == 0 => xdp_action::XDP_DROP,
+        Action::Drop | Action::Pass => xdp_action::XDP_PASS,
+    }
+}
+
+/// The filter for kernels older than 5.18, which hand a program packets of one buffer only.
+#[xdp]
+fn geodrop(context: XdpContext) -> u32 {
+    let packet = Packet::of(&context);
+    filter(&context, packet, packet.len())
+}
+
+/// The filter for packets of one or several buffers.
+#[xdp(frags)]
+fn geodrop_frags(context: XdpContext) -> u32 {
+    // SAFETY: the helper takes the context that the kernel called us with, and only reads it.
+    let bytes = unsafe { bpf_xdp_get_buff_len(context.ctx) };
+    filter(&context, Packet::of(&context), bytes)
+}

@@ -1,0 +1,98 @@
+//! What a lookup costs: programs for `BPF_PROG_TEST_RUN` that look up one address a run, and the same
+//! programs without the lookup, whose time is subtracted.
+//!
+//! The address comes from an array of many, because a benchmark that repeats one address measures a warm
+//! cache. What is looked up goes into the program's return value, so that no compiler removes it.
+#![no_std]
+#![no_main]
+
+use geodrop_ebpf as _;
+use aya_ebpf::{
+    Global,
+    bindings::{BPF_F_NO_PREALLOC, xdp_action},
+    macros::{map, xdp},
+    maps::{Array, LpmTrie, PerCpuArray, lpm_trie::Key},
+    programs::XdpContext,
+};
+
+/// Class numbers by IPv4 prefix.
+#[map]
+static IPV4: LpmTrie<[u8; 4], u16> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// Class numbers by IPv6 prefix.
+#[map]
+static IPV6: LpmTrie<[u8; 16], u16> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// The IPv4 addresses to look up, in network order. The loader sets how many: a power of two.
+#[map]
+static IPV4_ADDRESSES: Array<[u8; 4]> = Array::with_max_entries(1, 0);
+
+/// The IPv6 addresses to look up, in network order. The loader sets how many: a power of two.
+#[map]
+static IPV6_ADDRESSES: Array<[u8; 16]> = Array::with_max_entries(1, 0);
+
+/// The number of runs on this CPU.
+#[map]
+static RUNS: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
+
+/// The number of addresses less one: a mask. Set before the program is loaded.
+#[unsafe(no_mangle)]
+static ADDRESS_MASK: Global<u32> = Global::new(0);
+
+/// The next address of `addresses`.
+#[inline(always)]
+fn next<const N: usize>(addresses: &Array<[u8; N]>) -> Option<[u8; N]> {
+    let run = RUNS.get_ptr_mut(0)?;
+    // SAFETY: this CPU's element of a one-element array that lives as long as the program; test runs on one
+    // CPU follow one another.
+    let run = unsafe { &mut *run };
+    let address = addresses.get(*run & ADDRESS_MASK.load())?;
+    *run = run.wrapping_add(1);
+    Some(*address)
+}
+
+/// An action that depends on `value`, so that what led to it is computed.
+#[inline(always)]
+const fn answer(value: u16) -> u32 {
+    if value & 1 == 0 {
+        xdp_action::XDP_PASS
+    } else {
+        xdp_action::XDP_DROP
+    }
+}
+
+/// Looks up one IPv4 address.
+#[xdp]
+fn lookup_ipv4(_context: XdpContext) -> u32 {
+    let Some(address) = next(&IPV4_ADDRESSES) else {
+        return xdp_action::XDP_ABORTED;
+    };
+    answer(IPV4.get(&Key::new(32, address)).copied().unwrap_or(0))
+}
+
+/// Does all that [`lookup_ipv4`] does but the lookup.
+#[xdp]
+fn baseline_ipv4(_context: XdpContext) -> u32 {
+    let Some([a, b, c, d]) = next(&IPV4_ADDRESSES) else {
+        return xdp_action::XDP_ABORTED;
+    };
+    answer(u16::from(a ^ b ^ c ^ d))
+}
+
+/// Looks up one IPv6 address.
+#[xdp]
+fn lookup_ipv6(_context: XdpContext) -> u32 {
+    let Some(address) = next(&IPV6_ADDRESSES) else {
+        return xdp_action::XDP_ABORTED;
+    };
+    answer(IPV6.get(&Key::new(128, address)).copied().unwrap_or(0))
+}
+
+/// Does all that [`lookup_ipv6`] does but the lookup.
+#[xdp]
+fn baseline_ipv6(_context: XdpContext) -> u32 {
+    let Some(address) = next(&IPV6_ADDRESSES) else {
+        return xdp_action::XDP_ABORTED;
+    };
+    answer(u16::from(address.iter().fold(0, |sum, byte| sum ^ byte)))
+}

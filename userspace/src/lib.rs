@@ -1,0 +1,12 @@
+//! geodrop drops network traffic by region, at the first place in Linux where software sees a packet.
+//!
+//! The rooms of this library follow an address on its way from a file to a verdict:
+//!
+//! ```text
+//! GeoIP file ──geoip──▶ Regions ──policy──▶ Ruleset ──table──▶ table entries ──datapath──▶ running filter
+//! ```
+
+pub mod geoip;
+pub mod policy;
+pub mod range;
+pub mod table;
