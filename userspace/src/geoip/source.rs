@@ -1,0 +1,94 @@
+//! Where data comes from, and how much of it there is.
+
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, Ipv6Addr},
+};
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::{GeoData, Located};
+use crate::range::Address;
+
+/// Where data comes from, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// What it is: a package, or a file as the user named it.
+    pub source: String,
+    /// Its version, in its maker's counting.
+    pub version: Option<String>,
+    /// The day whose state it shows. A file of lines does not say; its own date says when it was copied.
+    pub date: Option<Date>,
+    /// The licence it may be used under, as an SPDX expression.
+    pub licence: Option<String>,
+    /// Whom the licence asks to be named, in the words to show.
+    pub attribution: Option<String>,
+    /// Where it can be had.
+    pub url: Option<String>,
+    /// A checksum of what it was made from, with its algorithm: "sha256:…".
+    pub checksum: Option<String>,
+}
+
+impl Source {
+    /// A file of which no more than its name is known.
+    #[must_use]
+    pub fn of_file(name: String) -> Self {
+        Self {
+            source: name,
+            ..Self::default()
+        }
+    }
+
+    /// How many days old it is on a day; `None` when its date is not known. Negative for a day before.
+    #[must_use]
+    pub fn age(&self, today: Date) -> Option<i32> {
+        Some(self.date?.until(today).ok()?.get_days())
+    }
+}
+
+/// How much data there is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Of IPv4.
+    pub ipv4: Totals,
+    /// Of IPv6.
+    pub ipv6: Totals,
+    /// How many countries there are, in both families together.
+    pub countries: usize,
+}
+
+/// How much data there is of one family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// How many ranges.
+    pub ranges: usize,
+    /// How many addresses they hold together.
+    pub addresses: u128,
+}
+
+impl GeoData {
+    /// How much there is.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let mut countries = BTreeSet::new();
+        let ipv4 = totals::<Ipv4Addr>(self.regions.ipv4(), &mut countries);
+        let ipv6 = totals::<Ipv6Addr>(self.regions.ipv6(), &mut countries);
+        Summary {
+            ipv4,
+            ipv6,
+            countries: countries.len(),
+        }
+    }
+}
+
+fn totals<A: Address>(ranges: &[Located<A>], countries: &mut BTreeSet<super::Country>) -> Totals {
+    countries.extend(ranges.iter().map(|located| located.label));
+    Totals {
+        ranges: ranges.len(),
+        addresses: ranges
+            .iter()
+            .map(|located| located.range.size())
+            .fold(0, u128::saturating_add),
+    }
+}
