@@ -112,7 +112,7 @@ impl Rust {
             }
         }
         let version = Version::of(&rustc)?;
-        if Some(version.release) < parse_release(MINIMUM) {
+        if !is_new_enough(&version.text) {
             let found = version.text;
             return Err(RustLack::TooOld { rustc, found });
         }
@@ -190,8 +190,6 @@ fn tidy(path: &Path) -> PathBuf {
 pub struct Version {
     /// The release as printed: `1.97.0-nightly`.
     pub text: String,
-    /// The release's major and minor number.
-    pub release: (u32, u32),
     /// The major version of the LLVM that writes the bitcode: the linker's must not be older.
     pub llvm: u32,
 }
@@ -217,7 +215,6 @@ impl Version {
         let text = field("release: ")?.trim();
         Some(Self {
             text: text.to_owned(),
-            release: parse_release(text)?,
             llvm: field("LLVM version: ")?
                 .trim()
                 .split('.')
@@ -226,6 +223,12 @@ impl Version {
                 .ok()?,
         })
     }
+}
+
+/// Whether a compiler of this release builds this workspace.
+#[must_use]
+pub fn is_new_enough(release: &str) -> bool {
+    parse_release(release) >= parse_release(MINIMUM)
 }
 
 /// Reads the major and minor number of `1.97.0-nightly`, or of the manifest's `1.95`.
@@ -246,26 +249,33 @@ mod tests {
             )
         };
         let cases = [
-            (said("1.97.0-nightly", "22.1.4"), Some(((1, 97), 22))),
-            (said("1.96.0", "22.1"), Some(((1, 96), 22))),
-            (said("1.96.0", "23"), Some(((1, 96), 23))),
+            (said("1.97.0-nightly", "22.1.4"), Some(22)),
+            (said("1.96.0", "22.1"), Some(22)),
+            (said("1.96.0", "23"), Some(23)),
             // A compiler with another backend (cranelift alone) has no LLVM line.
             ("release: 1.96.0\n".to_owned(), None),
-            (said("unknown", "22.1.4"), None),
+            (said("1.96.0", "unknown"), None),
             (String::new(), None),
         ];
         for (output, expected) in cases {
-            let version = Version::parse(&output).map(|version| (version.release, version.llvm));
+            let version = Version::parse(&output).map(|version| version.llvm);
             assert_eq!(version, expected, "{output}");
         }
     }
 
     #[test]
-    fn the_manifests_minimum_is_a_release() {
-        assert!(
-            parse_release(MINIMUM).is_some_and(|minimum| minimum >= (1, 95)),
-            "{MINIMUM}"
-        );
+    fn the_manifests_minimum_decides() {
+        assert!(parse_release(MINIMUM).is_some(), "{MINIMUM}");
+        let cases = [
+            (MINIMUM, true),
+            ("1.1000.0-nightly", true),
+            ("2.0.0", true),
+            ("1.85.0+dfsg3-1~deb12u3", false),
+            ("", false),
+        ];
+        for (release, expected) in cases {
+            assert_eq!(is_new_enough(release), expected, "{release}");
+        }
     }
 
     #[test]

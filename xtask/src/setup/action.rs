@@ -1,0 +1,240 @@
+//! One thing that a set-up can do, the commands that do it, and what a person is told of it.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use geodrop_toolchain::{Places, linker, rust::NIGHTLY};
+
+use super::machine::llvm_prefix;
+use crate::{
+    command::{Invocation, Privilege},
+    workspace,
+};
+
+/// Something to install.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// A component for the nightly that rustup has.
+    RustupComponent(&'static str),
+    /// rustup's nightly with all that we use of it; an older nightly is brought up to date.
+    RustupNightly,
+    /// Packages of the distribution.
+    Apt {
+        /// Which.
+        packages: Packages,
+        /// Whether to fetch apt's lists first.
+        refresh: bool,
+    },
+    /// `bpf-linker`, built for us alone.
+    Linker {
+        /// The LLVM to build it against.
+        llvm: u32,
+    },
+}
+
+/// A set of packages that serve one purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packages {
+    /// Debian's Rust toolchain with its sources.
+    Rust,
+    /// clippy of that toolchain.
+    Clippy,
+    /// What the host needs to build and link the linker.
+    CCompilers,
+    /// The development files of one LLVM.
+    Llvm(u32),
+}
+
+impl Packages {
+    /// The packages' names.
+    pub(crate) fn names(self) -> Vec<String> {
+        match self {
+            Self::Rust => ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"]
+                .map(str::to_owned)
+                .into(),
+            Self::Clippy => vec!["rust-web-clippy".to_owned()],
+            Self::CCompilers => vec!["build-essential".to_owned()],
+            Self::Llvm(llvm) => vec![format!("llvm-{llvm}-dev"), format!("libpolly-{llvm}-dev")],
+        }
+    }
+
+    /// What they cost, roughly, on Debian 12.
+    pub(crate) const fn cost(self) -> &'static str {
+        match self {
+            Self::Rust => "120 MB to download, 650 MB installed",
+            Self::Clippy => "4 MB to download",
+            Self::CCompilers => "up to 70 MB to download",
+            Self::Llvm(_) => "100 MB to download, 650 MB installed",
+        }
+    }
+}
+
+impl fmt::Display for Packages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names().join(" "))
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RustupComponent(component) => write!(f, "rustup's {component} for {NIGHTLY}"),
+            Self::RustupNightly => write!(f, "rustup's {NIGHTLY} with rust-src and clippy"),
+            Self::Apt {
+                packages,
+                refresh: false,
+            } => write!(f, "apt packages {packages}"),
+            Self::Apt {
+                packages,
+                refresh: true,
+            } => write!(f, "apt packages {packages}, after apt-get update"),
+            Self::Linker { llvm } => write!(
+                f,
+                "bpf-linker {} built against LLVM {llvm}",
+                linker::VERSION
+            ),
+        }
+    }
+}
+
+impl Action {
+    /// What it costs, roughly.
+    pub(crate) const fn cost(&self) -> &'static str {
+        match self {
+            Self::RustupComponent(_) => "5 MB to download",
+            Self::RustupNightly => "150 MB to download, 900 MB installed",
+            Self::Apt { packages, .. } => packages.cost(),
+            Self::Linker { .. } => "1 to 4 minutes",
+        }
+    }
+
+    /// How long it may take before something else is tried.
+    pub(crate) const fn limit(&self) -> Duration {
+        let minutes = match self {
+            Self::RustupComponent(_) => 2,
+            Self::RustupNightly => 5,
+            Self::Apt { .. } => 8,
+            Self::Linker { .. } => 15,
+        };
+        Duration::from_mins(minutes)
+    }
+
+    /// A name for its log.
+    pub(crate) fn slug(&self) -> String {
+        match self {
+            Self::RustupComponent(component) => format!("rustup-{component}"),
+            Self::RustupNightly => format!("rustup-{NIGHTLY}"),
+            Self::Apt { packages, .. } => format!("apt-{}", packages.names()[0]),
+            Self::Linker { llvm } => format!("bpf-linker-llvm{llvm}"),
+        }
+    }
+
+    /// Whether it needs root.
+    pub(crate) const fn is_privileged(&self) -> bool {
+        matches!(self, Self::Apt { .. })
+    }
+
+    /// The commands that do it, one after another. `scratch` is a directory for what they build.
+    pub(crate) fn invocations(
+        &self,
+        places: &Places,
+        privilege: Privilege,
+        scratch: &Path,
+    ) -> Vec<Invocation> {
+        match self {
+            Self::RustupComponent(component) => {
+                vec![Invocation::new(
+                    "rustup",
+                    ["component", "add", component, "--toolchain", NIGHTLY],
+                )]
+            }
+            Self::RustupNightly => vec![Invocation::new(
+                "rustup",
+                [
+                    "toolchain",
+                    "install",
+                    NIGHTLY,
+                    "--profile",
+                    "minimal",
+                    "-c",
+                    "rust-src",
+                    "-c",
+                    "clippy",
+                    "--no-self-update",
+                ],
+            )],
+            Self::Apt { packages, refresh } => {
+                // An unrelated source that is broken fails the refresh; what we want may be there all the same.
+                let update = Invocation::new("apt-get", ["update", "-q"]).may_fail();
+                let install = Invocation::new(
+                    "apt-get",
+                    // Never at the price of something that the user installed: rustc-web conflicts with rustc.
+                    [
+                        "install",
+                        "-q",
+                        "--yes",
+                        "--no-remove",
+                        "--no-install-recommends",
+                        "-o",
+                        "DPkg::Lock::Timeout=60",
+                    ],
+                )
+                .args(packages.names());
+                let invocations = if *refresh {
+                    vec![update, install]
+                } else {
+                    vec![install]
+                };
+                invocations
+                    .into_iter()
+                    .map(|invocation| {
+                        invocation
+                            .env("DEBIAN_FRONTEND", "noninteractive")
+                            .privileged(privilege, self.limit())
+                    })
+                    .collect()
+            }
+            Self::Linker { llvm } => {
+                // Where there is no home, this is never run, only shown.
+                let root =
+                    linker::home(*llvm, places).unwrap_or_else(|| PathBuf::from("DIRECTORY"));
+                let build = build_linker(*llvm, &root);
+                // Shown to a person, who has no use for our scratch directory.
+                vec![if scratch.as_os_str().is_empty() {
+                    build
+                } else {
+                    build.env("CARGO_TARGET_DIR", scratch)
+                }]
+            }
+        }
+    }
+}
+
+/// `cargo install` for a linker of ours. Both variables are needed: its own build script and that of its LLVM
+/// bindings look for LLVM separately, and the former takes the first `llvm-config` on `PATH`, whatever its version.
+fn build_linker(llvm: u32, root: &Path) -> Invocation {
+    let prefix = llvm_prefix(llvm);
+    Invocation::new(
+        workspace::cargo(),
+        [
+            "install",
+            "bpf-linker",
+            "--locked",
+            "--force",
+            "--no-default-features",
+        ],
+    )
+    .args([
+        "--version",
+        &linker::VERSION.to_string(),
+        "--features",
+        &format!("llvm-{llvm}"),
+        "--root",
+    ])
+    .args([root])
+    .env("LLVM_PREFIX", &prefix)
+    .env(&format!("LLVM_SYS_{llvm}1_PREFIX"), &prefix)
+}

@@ -1,0 +1,63 @@
+//! `cargo xtask lint`: what a change must pass before it is looked at.
+
+use anyhow::{Context as _, bail};
+use geodrop_toolchain::Kernel;
+
+use crate::{
+    setup::{self, Consent, Purpose},
+    workspace::{self, Workspace},
+};
+
+/// Check format, clippy and documentation, of the kernel programs too; warnings are errors.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// The host's own tools, and where they come from where cargo has none.
+const TOOLS: [(&str, &str); 2] = [
+    ("fmt", "rustfmt (Debian: rustfmt-web)"),
+    ("clippy", "clippy (Debian: rust-web-clippy)"),
+];
+
+impl Args {
+    #[expect(clippy::unused_self, reason = "as every verb has it")]
+    pub(crate) fn run(&self, workspace: &Workspace, consent: Consent) -> anyhow::Result<()> {
+        for (subcommand, package) in TOOLS {
+            let there = workspace.cargo().args([subcommand, "--version"]).output();
+            if !there.is_ok_and(|output| output.status.success()) {
+                bail!("`cargo {subcommand}` is missing: `rustup component add {package}`");
+            }
+        }
+        let toolchain = setup::ensure(workspace, Purpose::Lint, consent)?;
+        let kernel = Kernel::for_this_machine(&workspace.root);
+
+        step("format");
+        workspace::run(workspace.cargo().args(["fmt", "--all", "--check"]))?;
+        step("clippy");
+        let deny = ["--", "-D", "warnings"];
+        workspace::run(
+            workspace
+                .cargo_for_host("clippy")
+                .args(["--all-targets"])
+                .args(deny),
+        )?;
+        step("clippy, kernel programs");
+        let mut clippy = kernel
+            .clippy(&toolchain)
+            .context("the toolchain of the kernel object has no clippy")?;
+        workspace::run(clippy.args(deny))?;
+        step("documentation");
+        workspace::run(
+            workspace
+                .cargo_for_host("doc")
+                .arg("--no-deps")
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        )?;
+        step("documentation, kernel programs");
+        workspace::run(kernel.doc(&toolchain).env("RUSTDOCFLAGS", "-D warnings"))
+    }
+}
+
+/// Heads what follows, so that the one that failed is found in a log.
+fn step(name: &str) {
+    eprintln!("lint: {name}");
+}

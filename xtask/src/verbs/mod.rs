@@ -1,0 +1,9 @@
+//! One file for each verb of `cargo xtask`.
+
+pub(crate) mod build;
+pub(crate) mod build_ebpf;
+pub(crate) mod demo;
+pub(crate) mod lint;
+pub(crate) mod setup;
+pub(crate) mod snapshot;
+pub(crate) mod test;
