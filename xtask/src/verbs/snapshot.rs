@@ -1,7 +1,7 @@
 //! `cargo xtask snapshot`: remake the GeoIP data that is built into geodrop.
 //!
 //! The data come as a package of the npm registry, taken through npm itself, which checks what it gets against the
-//! registry's checksum; or from files that are here already. The encoding is geodrop's own: an example of the
+//! registry's checksum; or from the package's files where they are here already. The encoding is geodrop's own: an example of the
 //! library does it, reads the result back, and compares.
 
 use std::{
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     /// Take this package, as `npm pack` makes it, instead of asking npm
     #[arg(long, value_name = "FILE.tgz")]
     tarball: Option<PathBuf>,
-    /// Take these two files of `first,last,CC` lines instead of a package
+    /// Take the package's two files from here, unpacked
     #[arg(long, num_args = 2, value_names = ["IPV4", "IPV6"], conflicts_with = "tarball")]
     csv: Option<Vec<PathBuf>>,
     /// Day of the data (2026-06-17), if the version does not say it
@@ -68,10 +68,8 @@ pub(crate) struct Args {
 struct Input {
     /// The IPv4 file and the IPv6 file.
     files: [PathBuf; 2],
-    /// What they are, for the snapshot to remember.
-    source: String,
-    /// The package's checksum as npm writes it; files of one's own have none.
-    checksum: Option<String>,
+    /// The checksum of what they came in, as npm writes it.
+    checksum: String,
 }
 
 impl Args {
@@ -102,10 +100,16 @@ impl Args {
                 "snapshot",
                 "--",
             ])
-            .args(["--version", version, "--date", &date, "--source", &source]);
-        if let Some(checksum) = checksum {
-            command.args(["--checksum", &checksum]);
-        }
+            .args([
+                "--version",
+                version,
+                "--date",
+                &date,
+                "--source",
+                PACKAGE,
+                "--checksum",
+                &checksum,
+            ]);
         command.arg("--ipv4").arg(ipv4).arg("--ipv6").arg(ipv6);
         command
             .arg("--output")
@@ -117,11 +121,8 @@ impl Args {
         if let Some([ipv4, ipv6]) = self.csv.as_deref() {
             // The encoder runs in the workspace; these are relative to where we are.
             let files = [absolute(ipv4)?, absolute(ipv6)?];
-            return Ok(Input {
-                files,
-                source: "local files".to_owned(),
-                checksum: None,
-            });
+            let checksum = integrity(&files)?;
+            return Ok(Input { files, checksum });
         }
         let tarball = match &self.tarball {
             Some(tarball) => absolute(tarball)?,
@@ -140,12 +141,8 @@ impl Args {
                 );
             }
         }
-        let checksum = Some(integrity(&tarball)?);
-        Ok(Input {
-            files,
-            source: PACKAGE.to_owned(),
-            checksum,
-        })
+        let checksum = integrity(&[tarball])?;
+        Ok(Input { files, checksum })
     }
 
     /// Has npm fetch the package into `directory`.
@@ -185,12 +182,16 @@ fn date_of(version: &str) -> Option<String> {
     Some(format!("{}-{}-{}", &stamp[..4], &stamp[4..6], &stamp[6..8]))
 }
 
-/// A file's checksum as npm writes it.
-fn integrity(file: &Path) -> anyhow::Result<String> {
-    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+/// The checksum of files, one after another, as npm writes it.
+fn integrity(files: &[PathBuf]) -> anyhow::Result<String> {
+    let mut digest = Sha512::new();
+    for file in files {
+        let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        digest.update(bytes);
+    }
     Ok(format!(
         "sha512-{}",
-        BASE64_STANDARD.encode(Sha512::digest(bytes))
+        BASE64_STANDARD.encode(digest.finalize())
     ))
 }
 
@@ -225,6 +226,6 @@ mod tests {
     fn a_checksum_is_written_as_npm_writes_it() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let empty = "sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==";
-        assert_eq!(integrity(file.path()).unwrap(), empty);
+        assert_eq!(integrity(&[file.path().to_path_buf()]).unwrap(), empty);
     }
 }
