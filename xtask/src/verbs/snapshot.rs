@@ -85,7 +85,6 @@ impl Args {
         let scratch = tempfile::tempdir().context("cannot make a temporary directory")?;
         let Input {
             files: [ipv4, ipv6],
-            source,
             checksum,
         } = self.input(scratch.path(), workspace)?;
 
