@@ -31,10 +31,16 @@ struct Arguments {
     #[arg(long, default_value = "CC0-1.0 AND CC-BY-4.0")]
     licence: String,
     /// Whom the licence asks to be named
-    #[arg(long, default_value = "Contains data of the Number Resource Organization (NRO), nro.net, CC BY 4.0")]
+    #[arg(
+        long,
+        default_value = "Contains data of the Number Resource Organization (NRO), nro.net, CC BY 4.0"
+    )]
     attribution: String,
     /// Where the data can be had
-    #[arg(long, default_value = "https://www.npmjs.com/package/@ip-location-db/geo-whois-asn-country")]
+    #[arg(
+        long,
+        default_value = "https://www.npmjs.com/package/@ip-location-db/geo-whois-asn-country"
+    )]
     url: String,
     /// The CSV file of IPv4 ranges
     #[arg(long, value_name = "FILE")]
@@ -50,8 +56,16 @@ struct Arguments {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let data = geoip::read(&[&arguments.ipv4, &arguments.ipv6])?;
-    ensure!(!data.regions.ipv4().is_empty(), "{}: no IPv4 range in it", arguments.ipv4.display());
-    ensure!(!data.regions.ipv6().is_empty(), "{}: no IPv6 range in it", arguments.ipv6.display());
+    ensure!(
+        !data.regions.ipv4().is_empty(),
+        "{}: no IPv4 range in it",
+        arguments.ipv4.display()
+    );
+    ensure!(
+        !data.regions.ipv6().is_empty(),
+        "{}: no IPv6 range in it",
+        arguments.ipv6.display()
+    );
     let source = Source {
         source: arguments.source,
         version: Some(arguments.version),
@@ -64,7 +78,10 @@ fn main() -> anyhow::Result<()> {
 
     let bytes = snapshot::encode(&data.regions, &source)?;
     let (regions, read_back) = snapshot::decode(&bytes)?;
-    ensure!(regions == data.regions && read_back == source, "what was written reads back otherwise");
+    ensure!(
+        regions == data.regions && read_back == source,
+        "what was written reads back otherwise"
+    );
     fs::write(&arguments.output, &bytes)
         .with_context(|| format!("cannot write {}", arguments.output.display()))?;
 
@@ -77,13 +94,20 @@ fn report(data: &GeoData, bytes: &[u8]) -> anyhow::Result<()> {
     for contradiction in &data.contradictions {
         println!("warning   {contradiction}");
     }
-    let Summary { ipv4, ipv6, countries } = data.summary();
+    let Summary {
+        ipv4,
+        ipv6,
+        countries,
+    } = data.summary();
     for (family, Totals { ranges, addresses }) in [("IPv4", ipv4), ("IPv6", ipv6)] {
         println!("{family}      {ranges} ranges, {addresses} addresses");
     }
     println!("countries {countries}");
     println!("size      {} bytes", bytes.len());
-    println!("decode    {:.1} ms, the median of 20", median_decode(bytes)?);
+    println!(
+        "decode    {:.1} ms, the median of 20",
+        median_decode(bytes)?
+    );
     Ok(())
 }
 

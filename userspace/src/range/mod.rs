@@ -271,10 +271,20 @@ impl<A: Address> Range<A> {
     /// lie in the range.
     #[must_use]
     pub fn largest_prefix_around(self, address: A) -> Option<Prefix<A>> {
-        (0..=A::WIDTH)
-            .filter_map(|length| Prefix::around(address, length))
-            .find(|prefix| self.covers(prefix.range()))
+        // A prefix lies inside when it is long enough to part the address from its nearest neighbours
+        // outside.
+        let parting =
+            |neighbour: Option<A>| neighbour.map_or(0, |outside| common_bits(address, outside) + 1);
+        let length = parting(self.first.predecessor()).max(parting(self.last.successor()));
+        Prefix::around(address, length).filter(|_| self.contains(address))
     }
+}
+
+/// How many leading bits two addresses share.
+fn common_bits<A: Address>(one: A, other: A) -> u8 {
+    let differing = u128::BITS - (one.number() ^ other.number()).leading_zeros();
+    // At most the width.
+    u8::try_from(differing).map_or(0, |differing| A::WIDTH.saturating_sub(differing))
 }
 
 impl<A: fmt::Display> fmt::Display for Range<A> {
@@ -285,6 +295,8 @@ impl<A: fmt::Display> fmt::Display for Range<A> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn range<A: Address>(first: &str, last: &str) -> Range<A> {
@@ -370,5 +382,30 @@ mod tests {
         assert_eq!(prefix.range(), range);
         assert_eq!(IpNet::from(prefix), net.trunc());
         assert_eq!(Prefix::around(Ipv4Addr::LOCALHOST, 33), None);
+    }
+    proptest! {
+        #[test]
+        fn the_largest_prefix_is_the_shortest_that_is_covered(a: u32, b: u32, c: u32, shift in 0_u32..32) {
+            let mut ends = [a, b, c].map(|end| Ipv4Addr::from_bits(end >> shift));
+            ends.sort();
+            let [first, address, last] = ends;
+            let range = Range::new(first, last).unwrap();
+            let truth = (0..=32)
+                .filter_map(|length| Prefix::around(address, length))
+                .find(|prefix| range.covers(prefix.range()));
+            prop_assert_eq!(range.largest_prefix_around(address), truth);
+        }
+
+        #[test]
+        fn prefixes_hold_their_range_and_nothing_else(a: u128, b: u128, shift in 0_u32..128) {
+            let [a, b] = [a, b].map(|end| Ipv6Addr::from_bits(end >> shift));
+            let range = Range::new(a.min(b), a.max(b)).unwrap();
+            let prefixes: Vec<_> = range.prefixes().map(Prefix::range).collect();
+            prop_assert_eq!(prefixes[0].first(), range.first());
+            prop_assert_eq!(prefixes[prefixes.len() - 1].last(), range.last());
+            for pair in prefixes.windows(2) {
+                prop_assert_eq!(pair[0].last().successor(), Some(pair[1].first()));
+            }
+        }
     }
 }

@@ -1,0 +1,199 @@
+//! The verdict on one address, and why.
+//!
+//! This is the policy as a person would apply it, rule by rule. It shares nothing with [`Ruleset`] but the
+//! data, so that each can be tested against the other.
+//!
+//! [`Ruleset`]: super::Ruleset
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+use super::{CountryRule, Policy, special_purpose};
+use crate::geoip::{Country, Regions};
+
+/// What becomes of packets from an address, were the policy enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// They go on to the network stack.
+    Pass,
+    /// They are dropped.
+    Drop,
+}
+
+/// The rule that decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// A prefix of `allow`.
+    Allow,
+    /// A prefix of `deny`.
+    Deny,
+    /// The address is special: see [`special_purpose`].
+    SpecialPurpose,
+    /// Its country is blocked.
+    Country,
+    /// Only some countries are admitted, and its country is, or is not, one of them.
+    Only,
+    /// No data knows its country.
+    Unknown,
+    /// Its country is not blocked.
+    Default,
+}
+
+/// The verdict on an address, and why. Its JSON is what `lookup --json` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The address.
+    pub ip: IpAddr,
+    /// Its country, whether that decided or not; `None` when no data knows it.
+    pub country: Option<Country>,
+    /// The largest prefix that holds the address and lies inside its range of the data.
+    pub prefix: Option<IpNet>,
+    /// What becomes of its packets.
+    pub verdict: Verdict,
+    /// The rule that decided.
+    pub reason: Reason,
+}
+
+/// Judges an address by the rules of a policy. `monitor` counts for nothing here.
+#[must_use]
+pub fn explain(policy: &Policy, regions: &Regions, ip: IpAddr) -> Explanation {
+    let (country, prefix) = regions.lookup(ip).unzip();
+    let (verdict, reason) = by_prefix(policy, ip)
+        .or_else(|| special_purpose::block_of(ip).map(|_| (Verdict::Pass, Reason::SpecialPurpose)))
+        .unwrap_or_else(|| by_country(&policy.countries, country));
+    Explanation {
+        ip,
+        country,
+        prefix,
+        verdict,
+        reason,
+    }
+}
+
+fn by_prefix(policy: &Policy, ip: IpAddr) -> Option<(Verdict, Reason)> {
+    let longest = |prefixes: &[IpNet]| {
+        prefixes
+            .iter()
+            .filter(|prefix| prefix.contains(&ip))
+            .map(IpNet::prefix_len)
+            .max()
+    };
+    match (longest(&policy.allow), longest(&policy.deny)) {
+        (None, None) => None,
+        (allow, deny) if allow >= deny => Some((Verdict::Pass, Reason::Allow)),
+        _ => Some((Verdict::Drop, Reason::Deny)),
+    }
+}
+
+fn by_country(rule: &CountryRule, country: Option<Country>) -> (Verdict, Reason) {
+    match (rule, country) {
+        (CountryRule::Block(blocked), Some(country)) if blocked.contains(&country) => {
+            (Verdict::Drop, Reason::Country)
+        }
+        (CountryRule::Block(_), Some(_)) => (Verdict::Pass, Reason::Default),
+        (CountryRule::Block(_), None) => (Verdict::Pass, Reason::Unknown),
+        (CountryRule::Only(admitted), Some(country)) if admitted.contains(&country) => {
+            (Verdict::Pass, Reason::Only)
+        }
+        (CountryRule::Only(_), Some(_)) => (Verdict::Drop, Reason::Only),
+        (CountryRule::Only(_), None) => (Verdict::Drop, Reason::Unknown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geoip;
+
+    fn countries(codes: &[&str]) -> std::collections::BTreeSet<Country> {
+        codes.iter().map(|code| code.parse().unwrap()).collect()
+    }
+
+    fn verdicts(policy: &Policy, cases: &[(&str, Verdict, Reason)]) {
+        let world = geoip::builtin().unwrap().regions;
+        for &(ip, verdict, reason) in cases {
+            let explained = explain(policy, &world, ip.parse().unwrap());
+            assert_eq!(
+                (explained.verdict, explained.reason),
+                (verdict, reason),
+                "{explained:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn blocked_countries_drop_and_all_else_passes() {
+        verdicts(
+            &Policy::default(),
+            &[
+                ("1.0.1.1", Verdict::Drop, Reason::Country),
+                ("2400:3200::1", Verdict::Drop, Reason::Country),
+                ("143.89.1.1", Verdict::Drop, Reason::Country),
+                ("60.246.1.1", Verdict::Drop, Reason::Country),
+                ("8.8.8.8", Verdict::Pass, Reason::Default),
+                ("10.0.0.1", Verdict::Pass, Reason::SpecialPurpose),
+                ("4000::1", Verdict::Pass, Reason::Unknown),
+            ],
+        );
+    }
+
+    #[test]
+    fn admitted_countries_pass_and_all_else_drops() {
+        let policy = Policy {
+            countries: CountryRule::Only(countries(&["US"])),
+            ..Policy::default()
+        };
+        verdicts(
+            &policy,
+            &[
+                ("8.8.8.8", Verdict::Pass, Reason::Only),
+                ("1.0.1.1", Verdict::Drop, Reason::Only),
+                ("4000::1", Verdict::Drop, Reason::Unknown),
+                // The data says that this is in Australia.
+                ("192.168.1.1", Verdict::Pass, Reason::SpecialPurpose),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_longer_prefix_decides_and_of_equal_ones_allow() {
+        let nets = |nets: &[&str]| nets.iter().map(|net| net.parse().unwrap()).collect();
+        let policy = Policy {
+            allow: nets(&["1.0.1.0/24", "9.9.9.9/32", "192.168.7.0/24"]),
+            deny: nets(&["1.0.1.128/25", "9.9.9.9/32", "192.168.0.0/16"]),
+            ..Policy::default()
+        };
+        verdicts(
+            &policy,
+            &[
+                ("1.0.1.127", Verdict::Pass, Reason::Allow),
+                ("1.0.1.128", Verdict::Drop, Reason::Deny),
+                ("1.0.2.1", Verdict::Drop, Reason::Country),
+                ("9.9.9.9", Verdict::Pass, Reason::Allow),
+                ("192.168.7.1", Verdict::Pass, Reason::Allow),
+                ("192.168.8.1", Verdict::Drop, Reason::Deny),
+            ],
+        );
+    }
+
+    #[test]
+    fn an_explanation_is_what_scripts_read() {
+        let world = geoip::builtin().unwrap().regions;
+        let json = |ip: &str| {
+            let explained = explain(&Policy::default(), &world, ip.parse().unwrap());
+            serde_json::to_string(&explained).unwrap()
+        };
+        assert_eq!(
+            json("1.0.1.1"),
+            r#"{"ip":"1.0.1.1","country":"CN","prefix":"1.0.1.0/24","verdict":"drop","reason":"country"}"#
+        );
+        assert_eq!(
+            json("10.0.0.1"),
+            r#"{"ip":"10.0.0.1","country":null,"prefix":null,"verdict":"pass","reason":"special-purpose"}"#
+        );
+    }
+}

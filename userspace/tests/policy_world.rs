@@ -1,0 +1,115 @@
+//! Rule sets of the real world, held against the rules as a person applies them: at every boundary.
+
+// Whatever fails here is a failed test.
+#![allow(clippy::unwrap_used)]
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use geodrop::{
+    geoip::{self, Country, Located, Regions},
+    policy::{CountryRule, Policy, Reason, Ruleset, Verdict, explain, special_purpose},
+    range::{Address, Range},
+};
+use geodrop_common::{Action, Class, Entry, Slot};
+
+#[test]
+fn blocking_china_hong_kong_and_macao_is_right_at_every_boundary() {
+    check(&Policy::default());
+}
+
+#[test]
+fn admitting_two_countries_is_right_at_every_boundary() {
+    let admitted = ["US", "DE"].map(|code| code.parse().unwrap());
+    check(&Policy {
+        countries: CountryRule::Only(admitted.into()),
+        allow: nets(&["1.0.1.0/24", "::/3", "203.0.113.7/32", "2400:3200::/32"]),
+        deny: nets(&[
+            "1.0.1.128/25",
+            "8.8.8.0/24",
+            "192.168.0.0/16",
+            "2001:db8::/32",
+            "2600::/16",
+        ]),
+        ..Policy::default()
+    });
+}
+
+#[test]
+fn ranges_are_as_few_as_can_be() {
+    let world = geoip::builtin().unwrap().regions;
+    let blocked = [Country::CHINA, Country::HONG_KONG, Country::MACAO];
+    let policy = Policy {
+        countries: CountryRule::Block(blocked.into()),
+        ..Policy::default()
+    };
+    let ruleset = Ruleset::new(&policy, &world);
+    // That of what passes, and one a country.
+    assert_eq!(ruleset.classes().len(), 1 + blocked.len());
+    assert_eq!(ruleset.entry(Class::DEFAULT), Entry::PASS);
+    let joined = |pair: &[Range<Ipv4Addr>]| pair[0].last().successor() == Some(pair[1].first());
+    for pair in ruleset.ipv4().windows(2) {
+        let ranges = [pair[0].range, pair[1].range];
+        assert!(
+            !(joined(&ranges) && pair[0].label == pair[1].label),
+            "{ranges:?}"
+        );
+    }
+    assert!(
+        ruleset
+            .ipv4()
+            .iter()
+            .all(|classified| classified.label != Class::DEFAULT)
+    );
+}
+
+fn nets(nets: &[&str]) -> Vec<ipnet::IpNet> {
+    nets.iter().map(|net| net.parse().unwrap()).collect()
+}
+
+fn check(policy: &Policy) {
+    let world = geoip::builtin().unwrap().regions;
+    let ruleset = Ruleset::new(policy, &world);
+    for address in edges::<Ipv4Addr>(world.ipv4(), policy) {
+        let entry = ruleset.entry(ruleset.class(address.into()));
+        assert_eq!(entry, expected(policy, &world, address), "{address}");
+    }
+    for address in edges::<Ipv6Addr>(world.ipv6(), policy) {
+        let entry = ruleset.entry(ruleset.class(address.into()));
+        assert_eq!(entry, expected(policy, &world, address), "{address}");
+    }
+}
+
+/// The addresses at which anything may change, and those beside them.
+fn edges<A: Address>(located: &[Located<A>], policy: &Policy) -> Vec<A> {
+    let prefixes = policy.allow.iter().chain(&policy.deny).copied();
+    let special = special_purpose::BLOCKS.iter().map(|block| block.prefix);
+    let ranges = prefixes.chain(special).filter_map(Range::of_prefix);
+    let mut edges: Vec<_> = ranges
+        .chain(located.iter().map(|located| located.range))
+        .flat_map(|range| {
+            let (first, last) = (range.first(), range.last());
+            [
+                first.predecessor(),
+                Some(first),
+                Some(last),
+                last.successor(),
+            ]
+        })
+        .flatten()
+        .collect();
+    edges.sort_unstable();
+    edges.dedup();
+    edges
+}
+
+/// What the rules say, in the terms of the kernel.
+fn expected<A: Address>(policy: &Policy, world: &Regions, address: A) -> Entry {
+    let explained = explain(policy, world, address.into());
+    let slot = match (explained.verdict, explained.reason) {
+        (Verdict::Pass, _) => return Entry::PASS,
+        (Verdict::Drop, Reason::Deny) => Slot::DENIED,
+        (Verdict::Drop, Reason::Unknown) => Slot::UNKNOWN,
+        (Verdict::Drop, _) => Slot::of_country(explained.country.unwrap().code()).unwrap(),
+    };
+    Entry::new(Action::Drop, slot)
+}
