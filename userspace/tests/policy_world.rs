@@ -7,8 +7,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use geodrop::{
     geoip::{self, Country, Located, Regions},
-    policy::{CountryRule, Policy, Reason, Ruleset, Verdict, explain, special_purpose},
-    range::{Address, Range},
+    policy::{Classified, CountryRule, Policy, Reason, Ruleset, Verdict, explain, special_purpose},
+    range::{Address, Labelled, Range, flatten, join_adjacent},
+    table::lpm,
 };
 use geodrop_common::{Action, Class, Entry, Slot};
 
@@ -60,6 +61,41 @@ fn ranges_are_as_few_as_can_be() {
             .iter()
             .all(|classified| classified.label != Class::DEFAULT)
     );
+}
+
+#[test]
+fn prefixes_say_what_the_ranges_say() {
+    let world = geoip::builtin().unwrap().regions;
+    let every_country = Policy {
+        countries: CountryRule::Only([].into()),
+        ..Policy::default()
+    };
+    for policy in [Policy::default(), every_country] {
+        let ruleset = Ruleset::new(&policy, &world);
+        check_prefixes(ruleset.ipv4());
+        check_prefixes(ruleset.ipv6());
+    }
+}
+
+fn check_prefixes<A: Address>(ranges: &[Classified<A>]) {
+    let entries = lpm::prefixes(ranges);
+    let cut: usize = ranges
+        .iter()
+        .map(|classified| classified.range.prefixes().count())
+        .sum();
+    assert!(
+        entries.len() < cut,
+        "{} entries, and {cut} without nesting",
+        entries.len()
+    );
+    // The longest prefix is the smallest range, and so the most specific.
+    let labelled = entries
+        .iter()
+        .map(|entry| Labelled::new(entry.prefix.range(), entry.class));
+    let mut said = flatten(labelled.collect());
+    said.retain(|classified| classified.label != Class::DEFAULT);
+    join_adjacent(&mut said);
+    assert!(said == ranges, "the prefixes say something else");
 }
 
 fn nets(nets: &[&str]) -> Vec<ipnet::IpNet> {

@@ -135,6 +135,12 @@ pub struct Prefix<A> {
 }
 
 impl<A: Address> Prefix<A> {
+    /// All addresses of the family: the prefix of no bits.
+    pub const ALL: Self = Self {
+        network: A::MIN,
+        length: 0,
+    };
+
     /// The prefix of `length` bits around an address; `None` when `length` is more than [`Address::WIDTH`].
     #[must_use]
     pub fn around(address: A, length: u8) -> Option<Self> {
@@ -152,6 +158,17 @@ impl<A: Address> Prefix<A> {
     #[must_use]
     pub const fn length(self) -> u8 {
         self.length
+    }
+
+    /// The two prefixes that are one bit longer, in order; `None` when there is but one address.
+    #[must_use]
+    pub fn halves(self) -> Option<[Self; 2]> {
+        let length = self.length + 1;
+        let last = self.range().last;
+        Some([
+            Self::around(self.network, length)?,
+            Self::around(last, length)?,
+        ])
     }
 
     /// The addresses of the prefix.
@@ -382,6 +399,13 @@ mod tests {
         assert_eq!(prefix.range(), range);
         assert_eq!(IpNet::from(prefix), net.trunc());
         assert_eq!(Prefix::around(Ipv4Addr::LOCALHOST, 33), None);
+        let halves = prefix.halves().unwrap().map(|half| half.to_string());
+        assert_eq!(halves, ["192.0.2.0/25", "192.0.2.128/25"]);
+        assert_eq!(
+            Prefix::around(Ipv4Addr::LOCALHOST, 32).unwrap().halves(),
+            None
+        );
+        assert_eq!(Prefix::<Ipv6Addr>::ALL.to_string(), "::/0");
     }
     proptest! {
         #[test]
