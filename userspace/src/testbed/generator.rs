@@ -1,0 +1,194 @@
+//! Millions of frames a second, from many sources.
+//!
+//! A BPF program writes the next source address into a frame and redirects it out of the pair's client end;
+//! `BPF_PROG_TEST_RUN` with live frames runs it over and over. Frames are made and received on the same CPU,
+//! one batch after the other: what is measured is what one core does, the generator's share included.
+
+use std::time::{Duration, Instant};
+
+use aya::{
+    Ebpf, EbpfLoader, TestRun as _, TestRunAttrs, TestRunOptions,
+    maps::Array,
+    programs::{ProgramError, Xdp},
+    sys::SyscallError,
+};
+
+use super::{
+    error::TestbedError,
+    probe::{Probe, Transport},
+    veth::End,
+};
+use crate::{datapath::object, range::Address};
+
+/// The most source addresses that a generator takes.
+pub const MOST_SOURCES: usize = 1 << 20;
+
+/// Frames that the kernel makes, sends and lets be received before it makes the next. A veth end queues 256.
+const BATCH: u32 = 64;
+
+/// Frames in one system call: a few milliseconds of work, so that a signal is soon obeyed.
+const CHUNK: u32 = 1 << 14;
+
+/// When a burst ends: at whichever is reached first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// After so many frames, exactly.
+    pub frames: u64,
+    /// After so much time, and the few milliseconds that a chunk of frames takes.
+    pub time: Duration,
+}
+
+/// What was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Burst {
+    /// How many frames.
+    pub frames: u64,
+    /// In how much time.
+    pub time: Duration,
+}
+
+impl Burst {
+    /// Frames a second.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        // Exact up to 2^53 frames, which take decades.
+        #[allow(clippy::cast_precision_loss)]
+        let frames = self.frames as f64;
+        frames / self.time.as_secs_f64()
+    }
+}
+
+/// Sends frames out of the client's end of a pair.
+///
+/// # Minimum kernel version
+///
+/// 5.18.
+#[derive(Debug)]
+pub struct Generator<'a> {
+    end: &'a End,
+    ebpf: Ebpf,
+    frame: Vec<u8>,
+}
+
+impl<'a> Generator<'a> {
+    /// Loads a generator of UDP frames at this end, from these sources, one after the other and over again.
+    ///
+    /// Where their number is no power of two, the first ones come twice in a round.
+    ///
+    /// # Errors
+    ///
+    /// [`TestbedError::Sources`] when there are none or more than [`MOST_SOURCES`]; and when the kernel
+    /// refuses the program.
+    pub fn load<A: Address>(end: &'a End, sources: &[A]) -> Result<Self, TestbedError> {
+        let given = sources.len();
+        let first = match sources {
+            [first, ..] if given <= MOST_SOURCES => (*first).into(),
+            _ => return Err(TestbedError::Sources { given }),
+        };
+        // At most 2^20.
+        #[allow(clippy::cast_possible_truncation)]
+        let slots = given.next_power_of_two() as u32;
+        let version: u8 = if A::WIDTH == 32 { 4 } else { 6 };
+
+        let failed = "loading";
+        let mut ebpf = EbpfLoader::new()
+            .override_global("SOURCE_MASK", &(slots - 1), true)
+            .override_global("IP_VERSION", &version, true)
+            .override_global("INTERFACE", &end.interface.index, true)
+            .map_max_entries("SOURCES", slots)
+            .load(object::GENERATOR)
+            .map_err(TestbedError::generator(failed))?;
+        fill(&mut ebpf, slots, sources)?;
+        program_mut(&mut ebpf)?
+            .load()
+            .map_err(TestbedError::generator(failed))?;
+        Ok(Self {
+            end,
+            ebpf,
+            frame: Probe::new(0, first, Transport::Udp).to_frame()?,
+        })
+    }
+
+    /// Sends frames until a limit is reached. All of them have been received, or dropped by a filter, when it
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// [`TestbedError::NoLiveFrames`] on kernels before 5.18; and when the kernel refuses, or a signal comes.
+    pub fn run(&self, limit: Limit) -> Result<Burst, TestbedError> {
+        let program = program(&self.ebpf)?;
+        // The kernel looks the interface up in the namespace of whoever asks.
+        self.end.run(|| {
+            let start = Instant::now();
+            let mut burst = Burst::default();
+            while burst.frames < limit.frames && burst.time < limit.time {
+                let left = limit.frames - burst.frames;
+                let repeat = u32::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+                let options = TestRunOptions {
+                    data_in: Some(&self.frame),
+                    repeat,
+                    attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
+                    ..TestRunOptions::default()
+                };
+                program.test_run(options).map_err(refused)?;
+                burst.frames += u64::from(repeat);
+                burst.time = start.elapsed();
+            }
+            Ok(burst)
+        })?
+    }
+}
+
+/// Fills the map of sources, all of its slots.
+fn fill<A: Address>(ebpf: &mut Ebpf, slots: u32, sources: &[A]) -> Result<(), TestbedError> {
+    let failed = "filling the sources of";
+    let map = ebpf.map_mut("SOURCES").ok_or(Missing("map SOURCES"));
+    let map = map.map_err(TestbedError::generator(failed))?;
+    let mut array = Array::<_, [u8; 16]>::try_from(map).map_err(TestbedError::generator(failed))?;
+    for (slot, source) in (0..slots).zip(sources.iter().cycle()) {
+        let octets = source.octets();
+        let mut value = [0; 16];
+        // An address has 4 or 16 octets.
+        for (place, octet) in value.iter_mut().zip(octets.as_ref()) {
+            *place = *octet;
+        }
+        array
+            .set(slot, value, 0)
+            .map_err(TestbedError::generator(failed))?;
+    }
+    Ok(())
+}
+
+const PROGRAM: &str = "generate";
+
+fn program(ebpf: &Ebpf) -> Result<&Xdp, TestbedError> {
+    ebpf.program(PROGRAM)
+        .and_then(|program| program.try_into().ok())
+        .ok_or(Missing("program `generate`"))
+        .map_err(TestbedError::generator("finding"))
+}
+
+fn program_mut(ebpf: &mut Ebpf) -> Result<&mut Xdp, TestbedError> {
+    ebpf.program_mut(PROGRAM)
+        .and_then(|program| program.try_into().ok())
+        .ok_or(Missing("program `generate`"))
+        .map_err(TestbedError::generator("finding"))
+}
+
+/// The built-in kernel object lacks something.
+#[derive(Debug, thiserror::Error)]
+#[error("the built-in kernel object has no {0}; build geodrop anew")]
+struct Missing(&'static str);
+
+/// What a refused test run means.
+fn refused(error: ProgramError) -> TestbedError {
+    match error {
+        // Kernels that know no live frames know no flags for XDP test runs at all.
+        ProgramError::SyscallError(SyscallError { io_error, .. })
+            if io_error.raw_os_error() == Some(libc::EINVAL) =>
+        {
+            TestbedError::NoLiveFrames
+        }
+        error => TestbedError::generator("running")(error),
+    }
+}

@@ -1,0 +1,57 @@
+//! Switching an interface's offloads, as `ethtool -K` does.
+
+use std::{
+    io,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
+
+use rustix::net::{AddressFamily, SocketType};
+
+use crate::datapath::interface::Interface;
+
+/// `ETHTOOL_SGRO` of `include/uapi/linux/ethtool.h`.
+const SET_GRO: u32 = 0x2c;
+
+/// `struct ethtool_value` of `include/uapi/linux/ethtool.h`.
+#[repr(C)]
+struct EthtoolValue {
+    command: u32,
+    data: u32,
+}
+
+/// Switches generic receive offload on, for an interface of this thread's network namespace.
+pub(super) fn enable_gro(interface: &Interface) -> io::Result<()> {
+    let mut value = EthtoolValue {
+        command: SET_GRO,
+        data: 1,
+    };
+    let mut name = [0; libc::IFNAMSIZ];
+    // The last byte stays zero: the kernel wants a terminated string.
+    for (place, byte) in name
+        .iter_mut()
+        .take(libc::IFNAMSIZ - 1)
+        .zip(interface.name.bytes())
+    {
+        *place = byte.cast_signed();
+    }
+    let mut request = libc::ifreq {
+        ifr_name: name,
+        ifr_ifru: libc::__c_anonymous_ifr_ifru {
+            ifru_data: std::ptr::from_mut(&mut value).cast(),
+        },
+    };
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+    // SAFETY: SIOCETHTOOL takes a pointer to an `ifreq` whose data points at the command's structure, which
+    // for ETHTOOL_SGRO is an `ethtool_value`. Both are live and exclusively ours until the call returns.
+    let result = unsafe {
+        libc::ioctl(
+            socket.as_fd().as_raw_fd(),
+            libc::SIOCETHTOOL,
+            std::ptr::from_mut(&mut request),
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
