@@ -6,7 +6,11 @@
 //! GeoIP file ──geoip──▶ Regions ──policy──▶ Ruleset ──table──▶ table entries ──datapath──▶ running filter
 //! ```
 
+pub mod datapath;
 pub mod geoip;
 pub mod policy;
 pub mod range;
 pub mod table;
+pub mod testbed;
+
+pub use geodrop_common::{Action, Class, Counter, Entry, Slot};

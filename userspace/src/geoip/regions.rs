@@ -1,6 +1,7 @@
 //! Which country an address is in.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
@@ -53,6 +54,14 @@ impl Regions {
             IpAddr::V4(address) => locate(&self.ipv4, address),
             IpAddr::V6(address) => locate(&self.ipv6, address),
         }
+    }
+
+    /// The countries that have an address.
+    #[must_use]
+    pub fn countries(&self) -> BTreeSet<Country> {
+        let ipv4 = self.ipv4.iter().map(|located| located.label);
+        let ipv6 = self.ipv6.iter().map(|located| located.label);
+        ipv4.chain(ipv6).collect()
     }
 
     /// Whether there is no range at all.

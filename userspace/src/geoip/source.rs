@@ -1,10 +1,5 @@
 //! Where data comes from, and how much of it there is.
 
-use std::{
-    collections::BTreeSet,
-    net::{Ipv4Addr, Ipv6Addr},
-};
-
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
@@ -71,19 +66,15 @@ impl GeoData {
     /// How much there is.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let mut countries = BTreeSet::new();
-        let ipv4 = totals::<Ipv4Addr>(self.regions.ipv4(), &mut countries);
-        let ipv6 = totals::<Ipv6Addr>(self.regions.ipv6(), &mut countries);
         Summary {
-            ipv4,
-            ipv6,
-            countries: countries.len(),
+            ipv4: totals(self.regions.ipv4()),
+            ipv6: totals(self.regions.ipv6()),
+            countries: self.regions.countries().len(),
         }
     }
 }
 
-fn totals<A: Address>(ranges: &[Located<A>], countries: &mut BTreeSet<super::Country>) -> Totals {
-    countries.extend(ranges.iter().map(|located| located.label));
+fn totals<A: Address>(ranges: &[Located<A>]) -> Totals {
     Totals {
         ranges: ranges.len(),
         addresses: ranges

@@ -50,6 +50,16 @@ pub enum CountryRule {
     Only(BTreeSet<Country>),
 }
 
+impl CountryRule {
+    /// The countries that the rule names.
+    #[must_use]
+    pub const fn countries(&self) -> &BTreeSet<Country> {
+        match self {
+            Self::Block(countries) | Self::Only(countries) => countries,
+        }
+    }
+}
+
 /// Blocks China, Hong Kong and Macao.
 impl Default for Policy {
     fn default() -> Self {

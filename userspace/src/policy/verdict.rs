@@ -5,7 +5,7 @@
 //!
 //! [`Ruleset`]: super::Ruleset
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 use serde::Serialize;
@@ -41,6 +41,18 @@ pub enum Reason {
     Unknown,
     /// Its country is not blocked.
     Default,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// The verdict on an address, and why. Its JSON is what `lookup --json` prints.

@@ -1,0 +1,120 @@
+//! The command line: one file a verb.
+//!
+//! Each verb parses its arguments, resolves them into the library's types, and calls the library. Results go
+//! to standard output, all else to standard error. Exit status: 0 done, 1 failed, 2 wrong usage.
+
+mod attach;
+mod demo;
+mod detach;
+mod geoip;
+mod lookup;
+mod options;
+mod run;
+mod status;
+mod table;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use geodrop::datapath::pins::{DEFAULT_ROOT, Root};
+
+const EXAMPLES: &str = "\
+Examples:
+  geodrop lookup 1.0.1.1 8.8.8.8              what would happen to these, and why (no root needed)
+  sudo geodrop run -i eth0 --monitor          count what would be dropped, and drop nothing
+  sudo geodrop run -i eth0                    drop traffic from CN, HK and MO until Ctrl-C
+  sudo geodrop attach -i eth0 --block CN,RU   leave a filter in the kernel
+  geodrop status --json                       what runs, and what it has counted
+  sudo geodrop detach --all                   free every interface";
+
+/// Drops network traffic by region, in the NIC's receive path
+#[derive(Debug, Parser)]
+#[command(name = "geodrop", version, about, after_help = EXAMPLES, max_term_width = 100)]
+struct CommandLine {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Filter in the foreground, until Ctrl-C
+    Run(run::Arguments),
+    /// Leave a filter in the kernel and return
+    Attach(attach::Arguments),
+    /// Take filters off interfaces
+    Detach(detach::Arguments),
+    /// Show what runs, and what it has counted
+    Status(status::Arguments),
+    /// Show which country addresses are in, and what would happen to them
+    Lookup(lookup::Arguments),
+    /// Look at GeoIP data
+    Geoip(geoip::Arguments),
+    /// See the whole thing work, in network namespaces of its own
+    Demo(demo::Arguments),
+}
+
+/// Where pins are.
+#[derive(Debug, Args)]
+struct PinOptions {
+    /// Directory of the bpf file system to keep filters in
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_ROOT, hide_short_help = true)]
+    pin_root: PathBuf,
+}
+
+impl PinOptions {
+    fn root(&self) -> Root {
+        Root::new(&self.pin_root)
+    }
+}
+
+/// Wrong usage or configuration, found after the command line was parsed: exit status 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// Parses the command line and does what it says.
+pub(crate) fn main() -> ExitCode {
+    let verb = CommandLine::parse().verb;
+    let result = match &verb {
+        Verb::Run(arguments) => run::run(arguments),
+        Verb::Attach(arguments) => attach::run(arguments),
+        Verb::Detach(arguments) => detach::run(arguments),
+        Verb::Status(arguments) => status::run(arguments),
+        Verb::Lookup(arguments) => lookup::run(arguments),
+        Verb::Geoip(arguments) => geoip::run(arguments),
+        Verb::Demo(arguments) => demo::run(arguments),
+    };
+    result.unwrap_or_else(|error| {
+        // A reader of our output that has had enough (`geodrop … | head`) is no failure of ours to tell of.
+        if is_broken_pipe(&error) {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("geodrop: {}", describe(&error));
+        if error.is::<Usage>() {
+            ExitCode::from(2)
+        } else {
+            ExitCode::FAILURE
+        }
+    })
+}
+
+/// The error and what led to it, without saying twice what a cause repeats.
+fn describe(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

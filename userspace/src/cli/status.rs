@@ -1,0 +1,246 @@
+//! `geodrop status`: what runs, and what it has counted.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::Args;
+use geodrop::{
+    Counter,
+    datapath::{
+        about::{GeoipSource, Ranges},
+        status::{Running, Status},
+    },
+    geoip::{self, Country},
+};
+use serde::Serialize;
+
+use super::PinOptions;
+
+/// Show what runs, and what it has counted
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudo geodrop status
+  sudo geodrop status --json | jq '.interfaces[].counters'")]
+pub(super) struct Arguments {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    pins: PinOptions,
+}
+
+/// What `status --json` prints. Scripts rely on the names.
+#[derive(Debug, Serialize)]
+struct Report {
+    interfaces: Vec<InterfaceReport>,
+    geoip: Vec<GeoipSource>,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct InterfaceReport {
+    name: String,
+    ifindex: u32,
+    hook: String,
+    mode: String,
+    program_id: u32,
+    engine: String,
+    generation: u64,
+    enforcing: bool,
+    /// Under `only`, the countries that are admitted stand in `admitted`, and this is empty.
+    blocked: Vec<Country>,
+    admitted: Vec<Country>,
+    ranges: Ranges,
+    memory_bytes: u64,
+    counters: BTreeMap<Country, Count>,
+    passed: Count,
+    denied: u64,
+    malformed: u64,
+    non_ip: u64,
+    unknown: u64,
+    since: Option<jiff::Timestamp>,
+    version: String,
+    /// The process that looks after the filter; null when it stands alone.
+    owner: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Count {
+    packets: u64,
+    bytes: u64,
+}
+
+impl From<Counter> for Count {
+    fn from(counter: Counter) -> Self {
+        Self {
+            packets: counter.packets,
+            bytes: counter.bytes,
+        }
+    }
+}
+
+impl From<Running> for InterfaceReport {
+    fn from(running: Running) -> Self {
+        let Running {
+            interface,
+            mode,
+            program,
+            generation,
+            about,
+            memory,
+            counters,
+            owner,
+        } = running;
+        Self {
+            name: interface.name,
+            ifindex: interface.index,
+            hook: about.hook,
+            mode: mode.to_string(),
+            program_id: program,
+            engine: about.engine,
+            generation,
+            enforcing: !about.monitor,
+            blocked: about.block,
+            admitted: about.only,
+            ranges: about.ranges,
+            memory_bytes: memory,
+            counters: counters
+                .countries
+                .into_iter()
+                .map(|(country, counter)| (country, counter.into()))
+                .collect(),
+            passed: counters.passed.into(),
+            denied: counters.denied.packets,
+            malformed: counters.malformed.packets,
+            non_ip: counters.non_ip.packets,
+            unknown: counters.unknown.packets,
+            since: about.since,
+            version: about.version,
+            owner,
+        }
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let status = Status::read(&arguments.pins.root())?;
+    let mut geoip: Vec<GeoipSource> = Vec::new();
+    for running in &status.running {
+        for source in &running.about.geoip {
+            if !geoip.contains(source) {
+                geoip.push(source.clone());
+            }
+        }
+    }
+    let report = Report {
+        interfaces: status.running.into_iter().map(Into::into).collect(),
+        geoip,
+        warnings: status.warnings,
+    };
+    let mut output = io::stdout().lock();
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut output, &report)?;
+        writeln!(output)?;
+    } else {
+        write_report(&mut output, &report)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_report(output: &mut impl io::Write, report: &Report) -> io::Result<()> {
+    if report.interfaces.is_empty() {
+        writeln!(
+            output,
+            "no filter is attached; `geodrop attach -i IFACE` attaches one"
+        )?;
+    }
+    for interface in &report.interfaces {
+        write_interface(output, interface)?;
+    }
+    for source in &report.geoip {
+        match source.date {
+            Some(date) => writeln!(output, "data: {} of {date}", source.source)?,
+            None => writeln!(output, "data: {}", source.source)?,
+        }
+    }
+    for warning in &report.warnings {
+        writeln!(output, "warning: {warning}")?;
+    }
+    Ok(())
+}
+
+fn write_interface(output: &mut impl io::Write, interface: &InterfaceReport) -> io::Result<()> {
+    let (what, countries) = match (interface.admitted.is_empty(), interface.enforcing) {
+        (true, true) => ("blocking", &interface.blocked),
+        (true, false) => ("only counting", &interface.blocked),
+        (false, true) => ("admitting only", &interface.admitted),
+        (false, false) => ("counting all but", &interface.admitted),
+    };
+    writeln!(
+        output,
+        "{}: {what} {}",
+        interface.name,
+        geoip::names(countries)
+    )?;
+    writeln!(
+        output,
+        "  {} {} mode, engine {}, generation {}{}",
+        interface.hook,
+        interface.mode,
+        interface.engine,
+        interface.generation,
+        interface
+            .since
+            .map_or_else(String::new, |since| format!(" since {since:.0}")),
+    )?;
+    writeln!(
+        output,
+        "  {} IPv4 and {} IPv6 ranges, {} KiB of kernel memory",
+        interface.ranges.ipv4,
+        interface.ranges.ipv6,
+        interface.memory_bytes.div_ceil(1024)
+    )?;
+    match &interface.owner {
+        Some(owner) => writeln!(output, "  looked after by {owner}")?,
+        None => writeln!(
+            output,
+            "  stands alone, until `geodrop detach -i {}`",
+            interface.name
+        )?,
+    }
+    let mut rows = vec![row(
+        "passed",
+        interface.passed.packets,
+        Some(interface.passed.bytes),
+    )];
+    for (country, count) in &interface.counters {
+        rows.push(row(
+            &format!("{country} {}", country.name()),
+            count.packets,
+            Some(count.bytes),
+        ));
+    }
+    for (name, packets) in [
+        ("denied", interface.denied),
+        ("malformed", interface.malformed),
+        ("unknown", interface.unknown),
+        ("not IP, passed", interface.non_ip),
+    ] {
+        if packets > 0 {
+            rows.push(row(name, packets, None));
+        }
+    }
+    super::table::write(output, ["source", "packets", "bytes"], &rows)
+}
+
+fn row(name: &str, packets: u64, bytes: Option<u64>) -> [String; 3] {
+    [
+        name.to_owned(),
+        packets.to_string(),
+        bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),
+    ]
+}

@@ -1,0 +1,81 @@
+//! Reading the counters of a running filter.
+
+use std::collections::BTreeMap;
+
+use aya::maps::{MapData, PerCpuArray};
+use geodrop_common::{Counter, Slot, counter};
+
+use super::error::DatapathError;
+use crate::geoip::Country;
+
+/// What a filter has counted, summed over the CPUs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// IP packets that passed.
+    pub passed: Counter,
+    /// Packets from a deny prefix.
+    pub denied: Counter,
+    /// Packets whose IP header is cut short or contradicts itself.
+    pub malformed: Counter,
+    /// Frames that carry neither IPv4 nor IPv6.
+    pub non_ip: Counter,
+    /// Packets dropped because no data knows their source.
+    pub unknown: Counter,
+    /// Packets dropped, by the country of their source; only countries that had any.
+    pub countries: BTreeMap<Country, Counter>,
+}
+
+impl Counters {
+    /// Reads all counters.
+    ///
+    /// The CPUs go on counting meanwhile: each number is exact at some instant of the call.
+    pub(super) fn read(map: MapData) -> Result<Self, DatapathError> {
+        let name = "COUNTERS";
+        let map = aya::maps::Map::PerCpuArray(map);
+        // A counter is two u64: an array of them is what aya can read safely.
+        let array: PerCpuArray<_, [u64; 2]> = map.try_into().map_err(DatapathError::map(name))?;
+        let mut counters = Self::default();
+        for number in 0..counter::CAPACITY as u32 {
+            let values = array.get(&number, 0).map_err(DatapathError::map(name))?;
+            let sum = values
+                .iter()
+                .fold(Counter::default(), |sum, [packets, bytes]| Counter {
+                    packets: sum.packets.wrapping_add(*packets),
+                    bytes: sum.bytes.wrapping_add(*bytes),
+                });
+            counters.put(Slot::masked(number), sum);
+        }
+        Ok(counters)
+    }
+
+    fn put(&mut self, slot: Slot, counter: Counter) {
+        match slot {
+            Slot::PASSED => self.passed = counter,
+            Slot::DENIED => self.denied = counter,
+            Slot::MALFORMED => self.malformed = counter,
+            Slot::NON_IP => self.non_ip = counter,
+            Slot::UNKNOWN => self.unknown = counter,
+            slot => {
+                let country = slot.country().and_then(Country::from_code);
+                if let Some(country) = country
+                    && counter.packets > 0
+                {
+                    self.countries.insert(country, counter);
+                }
+            }
+        }
+    }
+
+    /// Packets that the filter dropped, or under monitor would have dropped, for whatever reason.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.denied.packets
+            + self.malformed.packets
+            + self.unknown.packets
+            + self
+                .countries
+                .values()
+                .map(|counter| counter.packets)
+                .sum::<u64>()
+    }
+}

@@ -1,0 +1,212 @@
+//! What can go wrong between us and the kernel.
+
+use std::{io, path::PathBuf};
+
+use super::interface::Mode;
+
+/// An error of the datapath. Each says what was being done, to what, and what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum DatapathError {
+    /// The process lacks the capabilities that loading and attaching programs take.
+    #[error(
+        "attaching a filter needs {missing}, which this process does not have; run it as root, for example \
+         with `sudo`"
+    )]
+    Privileges {
+        /// The capabilities that are missing.
+        missing: String,
+    },
+
+    /// No interface of that name.
+    #[error("there is no interface `{name}` here; the interfaces are: {known}")]
+    UnknownInterface {
+        /// The name asked for.
+        name: String,
+        /// The interfaces that there are.
+        known: String,
+    },
+
+    /// The bpf file system is not mounted and could not be.
+    #[error(
+        "the bpf file system is not mounted at {path} and could not be: {source}; mount it with `mount -t \
+         bpf bpf {path}`"
+    )]
+    BpfFileSystem {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+
+    /// A bpf file system mounted here would vanish with the process.
+    #[error(
+        "no bpf file system is mounted at {path}, and this process has a mount namespace of its own, so one \
+         mounted here would vanish with it, and the filter too (`ip netns exec` does this); enter only the \
+         network namespace, with `nsenter --net=/run/netns/NAME geodrop …`"
+    )]
+    PrivateMounts {
+        /// Where it should be.
+        path: PathBuf,
+    },
+
+    /// Another geodrop process looks after the interface.
+    #[error(
+        "{owner} looks after the filter on {interface}; stop it first, or free the interface with `geodrop \
+         detach -i {interface}`"
+    )]
+    Owned {
+        /// The interface.
+        interface: String,
+        /// The process, by id and name if it may be seen.
+        owner: String,
+    },
+
+    /// Another XDP program is attached to the interface.
+    #[error(
+        "{program} is attached to {interface} already ({mode} mode), and an interface takes one XDP program; \
+         remove it with the tool that attached it (`ip link set dev {interface} xdp off` removes one that \
+         has no link)"
+    )]
+    OtherProgram {
+        /// The interface.
+        interface: String,
+        /// The program, by name and id.
+        program: String,
+        /// In which mode it is attached.
+        mode: Mode,
+    },
+
+    /// The filter that is attached runs in another mode than the one asked for.
+    #[error(
+        "the filter on {interface} runs in {running} mode, and the mode cannot be changed under way; run \
+         `geodrop detach -i {interface}` first, or leave `--mode` at auto"
+    )]
+    OtherMode {
+        /// The interface.
+        interface: String,
+        /// The mode that it runs in.
+        running: Mode,
+    },
+
+    /// The kernel refused to attach the program.
+    #[error("{interface} does not take an XDP program in {mode} mode: {source}{remedy}")]
+    Attach {
+        /// The interface.
+        interface: String,
+        /// The mode that was tried.
+        mode: Mode,
+        /// What the kernel said.
+        source: io::Error,
+        /// What may help; empty, or a clause that starts with "; ".
+        remedy: String,
+    },
+
+    /// The kernel refused the program.
+    #[error("the kernel refused the filter program: {0}")]
+    Load(#[from] Box<aya::EbpfError>),
+
+    /// The kernel refused the program.
+    #[error("the kernel refused the filter program: {0}")]
+    Program(#[from] Box<aya::programs::ProgramError>),
+
+    /// A map could not be opened or read.
+    #[error("map {map}: {source}")]
+    Map {
+        /// The map.
+        map: String,
+        /// What went wrong.
+        source: Box<aya::maps::MapError>,
+    },
+
+    /// The kernel object lacks something that the loader knows it has.
+    #[error(
+        "the built-in kernel object has no {what}: it and this program do not belong together; build geodrop anew"
+    )]
+    Object {
+        /// What is missing.
+        what: String,
+    },
+
+    /// A table could not be filled.
+    #[error("table {table} took {filled} of {wanted} entries, then: {source}{remedy}")]
+    Fill {
+        /// The map.
+        table: String,
+        /// How many entries were set.
+        filled: usize,
+        /// How many there are.
+        wanted: usize,
+        /// What the kernel said.
+        source: io::Error,
+        /// What may help; empty, or a clause that starts with "; ".
+        remedy: &'static str,
+    },
+
+    /// A table holds another number of entries than was put in.
+    #[error(
+        "table {table} holds {found} entries where {wanted} were put in; the kernel lost some, nothing was attached"
+    )]
+    Verify {
+        /// The map.
+        table: String,
+        /// How many entries there are.
+        found: usize,
+        /// How many there should be.
+        wanted: usize,
+    },
+
+    /// No filter where one was expected.
+    #[error(
+        "no filter of geodrop's is attached to {interface}; `geodrop status` lists where there are"
+    )]
+    NotAttached {
+        /// The interface.
+        interface: String,
+    },
+
+    /// An operation on a pin failed.
+    #[error("{what} {path}: {source}")]
+    Pin {
+        /// What was being done.
+        what: &'static str,
+        /// To which pin.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+
+    /// A system call failed.
+    #[error("{what}: {source}")]
+    System {
+        /// What was being done.
+        what: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl DatapathError {
+    /// An error of a system call while doing `what`.
+    pub(crate) fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::System { what, source }
+    }
+
+    /// An error while doing `what` to the pin at `path`.
+    pub(crate) fn pin(
+        what: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Pin { what, path, source }
+    }
+
+    /// An error of aya's about a map.
+    pub(crate) fn map(map: impl Into<String>) -> impl FnOnce(aya::maps::MapError) -> Self {
+        let map = map.into();
+        move |source| Self::Map {
+            map,
+            source: Box::new(source),
+        }
+    }
+}

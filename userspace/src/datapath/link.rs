@@ -1,0 +1,161 @@
+//! An XDP link: what holds a program on an interface.
+//!
+//! A link is pinned under the bpf file system and its descriptor closed, so that the pin alone keeps the
+//! program attached: it survives the process, and a bare `rm` of the pin frees the interface.
+
+use std::{
+    io,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    path::Path,
+};
+
+use super::{
+    error::DatapathError,
+    interface::{Interface, Mode},
+    sys,
+};
+
+/// `XDP_FLAGS_SKB_MODE` and `XDP_FLAGS_DRV_MODE` of `include/uapi/linux/if_link.h`.
+const GENERIC: u32 = 1 << 1;
+const NATIVE: u32 = 1 << 2;
+
+/// In which mode a filter is to be attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ModeChoice {
+    /// Native, and generic where the driver does not take it.
+    #[default]
+    Auto,
+    /// Native or not at all.
+    Native,
+    /// Generic.
+    Generic,
+}
+
+/// A link that this process holds open.
+#[derive(Debug)]
+pub struct Link {
+    fd: OwnedFd,
+}
+
+/// A link just made, and how it came about.
+#[derive(Debug)]
+pub struct NewLink {
+    /// The link.
+    pub link: Link,
+    /// The mode that it runs in.
+    pub mode: Mode,
+    /// Under [`ModeChoice::Auto`], why it is not native, if it is not.
+    pub fallback: Option<String>,
+}
+
+impl Link {
+    /// Attaches a program to an interface.
+    ///
+    /// # Errors
+    ///
+    /// [`DatapathError::Attach`] with what the kernel said, and what may help.
+    pub(super) fn create(
+        program: BorrowedFd<'_>,
+        interface: &Interface,
+        choice: ModeChoice,
+    ) -> Result<NewLink, DatapathError> {
+        let attach = |mode| {
+            let flags = match mode {
+                Mode::Generic => GENERIC,
+                Mode::Native | Mode::Offload => NATIVE,
+            };
+            sys::create_xdp_link(program, interface.index, flags)
+                .map(|fd| NewLink {
+                    link: Self { fd },
+                    mode,
+                    fallback: None,
+                })
+                .map_err(|source| DatapathError::Attach {
+                    interface: interface.name.clone(),
+                    mode,
+                    remedy: remedy(interface, mode, &source),
+                    source,
+                })
+        };
+        match choice {
+            ModeChoice::Native => attach(Mode::Native),
+            ModeChoice::Generic => attach(Mode::Generic),
+            ModeChoice::Auto => attach(Mode::Native).or_else(|error| {
+                let DatapathError::Attach { source, .. } = &error else {
+                    return Err(error);
+                };
+                if !driver_refuses(source) {
+                    return Err(error);
+                }
+                Ok(NewLink {
+                    fallback: Some(error.to_string()),
+                    ..attach(Mode::Generic)?
+                })
+            }),
+        }
+    }
+
+    /// Opens the link pinned at `path`; `None` if nothing is there.
+    pub(super) fn open(path: &Path) -> Result<Option<Self>, DatapathError> {
+        match sys::open_pin(path) {
+            Ok(fd) => Ok(Some(Self { fd })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(DatapathError::pin("opening the pinned link", path)(source)),
+        }
+    }
+
+    /// Pins the link, so that it outlives this process.
+    pub(super) fn pin(&self, path: &Path) -> Result<(), DatapathError> {
+        sys::pin(self.fd.as_fd(), path).map_err(DatapathError::pin("pinning the link at", path))
+    }
+
+    /// Replaces the program in one step: every packet meets the old one or the new one.
+    pub(super) fn replace(&self, program: BorrowedFd<'_>) -> Result<(), DatapathError> {
+        sys::update_link(self.fd.as_fd(), program).map_err(DatapathError::system(
+            "replacing the program under the link",
+        ))
+    }
+
+    /// Detaches the program at once, also where others hold the link.
+    pub(super) fn detach(&self) -> Result<(), DatapathError> {
+        match sys::detach_link(self.fd.as_fd()) {
+            // Detached already, or the interface is gone.
+            Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => Ok(()),
+            result => result.map_err(DatapathError::system("detaching the link")),
+        }
+    }
+
+    /// The interface's index, 0 when the link holds none any more, and the program's id.
+    pub(super) fn info(&self) -> Result<sys::LinkInfo, DatapathError> {
+        sys::link_info(self.fd.as_fd()).map_err(DatapathError::system("asking about the link"))
+    }
+}
+
+/// Whether the driver has no native XDP, or none for the interface as it is set up: drivers answer
+/// `EOPNOTSUPP` (no XDP), `ERANGE` or `EINVAL` (MTU, LRO, queues).
+fn driver_refuses(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EOPNOTSUPP | libc::ERANGE | libc::EINVAL)
+    )
+}
+
+/// What may help when `mode` was refused.
+fn remedy(interface: &Interface, mode: Mode, error: &io::Error) -> String {
+    let name = &interface.name;
+    match (error.raw_os_error(), mode) {
+        (Some(libc::EOPNOTSUPP), Mode::Native) => {
+            "; its driver has no native XDP, `--mode generic` works with every driver".to_owned()
+        }
+        (Some(libc::ERANGE | libc::EINVAL), Mode::Native) => format!(
+            "; drivers refuse native XDP where the MTU needs more than one buffer (`ip link set dev {name} \
+             mtu 1500`), LRO is on (`ethtool -K {name} lro off`) or queues are too few (`ethtool -L {name} \
+             combined N`); the kernel log may name the reason; `--mode generic` works with every driver"
+        ),
+        (Some(libc::EBUSY | libc::EEXIST), _) => {
+            "; another XDP program was attached in the meantime".to_owned()
+        }
+        (Some(libc::ENODEV), _) => "; the interface is gone".to_owned(),
+        _ => String::new(),
+    }
+}

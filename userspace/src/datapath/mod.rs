@@ -1,0 +1,26 @@
+//! The only room that talks to the kernel: loads, attaches, replaces, pins, adopts and reads filters.
+//!
+//! - [`generation`]: a program with its filled tables.
+//! - [`filter`]: generations on interfaces, all or nothing.
+//! - [`pins`]: where they live under the bpf file system, and who looks after them.
+//! - [`status`]: what is running, read back from the kernel.
+//! - [`counters`], [`about`]: what a filter has counted, and what it was made of.
+//! - `link`, [`interface`], `fill`, `sys`: what these stand on.
+
+pub mod about;
+pub mod counters;
+mod error;
+mod fill;
+pub mod filter;
+pub mod generation;
+pub mod interface;
+mod link;
+pub(crate) mod netlink;
+pub mod object;
+pub mod pins;
+mod privileges;
+pub mod status;
+mod sys;
+
+pub use error::DatapathError;
+pub use link::{Link, ModeChoice, NewLink};

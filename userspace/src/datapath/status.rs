@@ -1,0 +1,143 @@
+//! What is running, read back from the kernel.
+
+use std::os::fd::AsFd as _;
+
+use super::{
+    about::About,
+    counters::Counters,
+    error::DatapathError,
+    filter,
+    interface::{Interface, Mode},
+    link::Link,
+    pins::{GenerationPins, Place, Root},
+    sys,
+};
+
+/// A filter as the kernel has it.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it is attached.
+    pub interface: Interface,
+    /// In which mode.
+    pub mode: Mode,
+    /// Its program's id.
+    pub program: u32,
+    /// The number of its generation: how often it was replaced, plus one.
+    pub generation: u64,
+    /// What it was made of.
+    pub about: About,
+    /// Kernel memory of its tables and counters, in bytes.
+    pub memory: u64,
+    /// What it has counted.
+    pub counters: Counters,
+    /// The process that looks after it, as words for a person; `None` if none does.
+    pub owner: Option<String>,
+}
+
+/// All that is pinned under a root, as the calling thread's network namespace sees it.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// The filters that are attached to interfaces of this network namespace.
+    pub running: Vec<Running>,
+    /// What is not as it should be, each with its remedy.
+    pub warnings: Vec<String>,
+}
+
+impl Status {
+    /// Reads all filters back.
+    ///
+    /// # Errors
+    ///
+    /// When the pins may not be read. A filter that cannot be read whole is a warning.
+    pub fn read(root: &Root) -> Result<Self, DatapathError> {
+        let mut status = Self::default();
+        for place in root.places()? {
+            let interface = Interface::by_index(place.index)?;
+            let here = match &interface {
+                Some(interface) => root.place(interface)? == place,
+                None => false,
+            };
+            match interface.filter(|_| here) {
+                Some(interface) => status.add(place, interface),
+                None => status.warn_of_absent(&place)?,
+            }
+        }
+        Ok(status)
+    }
+
+    fn add(&mut self, place: Place, interface: Interface) {
+        let name = interface.name.clone();
+        match Running::read(&place, interface) {
+            Ok(Some(running)) => self.running.push(running),
+            Ok(None) => self.warnings.push(format!(
+                "{} holds pins of a filter that is not attached to {name} any more; the next `geodrop attach` \
+                 or `geodrop detach -i {name}` removes them",
+                place.directory().display()
+            )),
+            Err(error) => self
+                .warnings
+                .push(format!("the filter on {name} cannot be read: {error}")),
+        }
+    }
+
+    fn warn_of_absent(&mut self, place: &Place) -> Result<(), DatapathError> {
+        let attached = match Link::open(&place.link())? {
+            Some(link) => link.info()?.interface != 0,
+            None => false,
+        };
+        let directory = place.directory().display();
+        self.warnings.push(if attached {
+            format!(
+                "a filter is attached to interface {} of another network namespace ({directory}); run `geodrop \
+                 status` there",
+                place.index
+            )
+        } else {
+            format!("{directory} is left of an interface that is gone; `rm -r {directory}` removes it")
+        });
+        Ok(())
+    }
+}
+
+impl Running {
+    fn read(place: &Place, interface: Interface) -> Result<Option<Self>, DatapathError> {
+        let Some(link) = Link::open(&place.link())? else {
+            return Ok(None);
+        };
+        let info = link.info()?;
+        if info.interface != interface.index {
+            return Ok(None);
+        }
+        let mode = interface
+            .xdp()?
+            .map_or(Mode::Native, |attached| attached.mode);
+        let pins = filter::generation_in_force(place, info.program)?;
+        Ok(Some(Self {
+            mode,
+            program: info.program,
+            generation: pins.as_ref().map_or(0, |pins| pins.number),
+            about: match &pins {
+                Some(pins) => About::read(&pins.about())?,
+                None => About::default(),
+            },
+            memory: memory(place, pins.as_ref())?,
+            counters: filter::pinned_counters(place)?,
+            owner: place.locked_by(),
+            interface,
+        }))
+    }
+}
+
+fn memory(place: &Place, pins: Option<&GenerationPins>) -> Result<u64, DatapathError> {
+    let tables = pins.map(|pins| [pins.ipv4(), pins.ipv6()]);
+    tables
+        .into_iter()
+        .flatten()
+        .chain([place.counters()])
+        .map(|path| {
+            sys::open_pin(&path)
+                .and_then(|map| sys::memory(map.as_fd()))
+                .map_err(DatapathError::pin("asking for the memory of", path))
+        })
+        .sum()
+}

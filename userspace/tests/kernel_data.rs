@@ -1,0 +1,145 @@
+//! The real data in the kernel: every boundary of every blocked range gets the verdict that the plain rules
+//! give it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot load a program has failed"
+)]
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use aya::programs::{TestRun as _, TestRunOptions, Xdp};
+use geodrop::{
+    datapath::generation::{Generation, Plan},
+    geoip::{self, Country, Located, Regions},
+    policy::{self, CountryRule, Policy, Ruleset, Verdict},
+    range::Address,
+};
+
+/// `XDP_DROP` and `XDP_PASS` of `include/uapi/linux/bpf.h`.
+const XDP_DROP: u32 = 1;
+const XDP_PASS: u32 = 2;
+
+/// The smallest frame with this source.
+fn frame(source: IpAddr) -> Vec<u8> {
+    let mut frame = vec![0; 12];
+    match source {
+        IpAddr::V4(source) => {
+            frame.extend([0x08, 0x00, 0x45, 0, 0, 20, 0, 0, 0, 0, 64, 17, 0, 0]);
+            frame.extend(source.octets());
+            frame.extend([192, 0, 2, 1]);
+        }
+        IpAddr::V6(source) => {
+            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 0, 59, 64]);
+            frame.extend(source.octets());
+            frame.extend([0; 16]);
+        }
+    }
+    frame
+}
+
+fn verdict(program: &Xdp, source: IpAddr) -> Verdict {
+    let frame = frame(source);
+    let options = TestRunOptions {
+        data_in: Some(&frame),
+        ..TestRunOptions::default()
+    };
+    match program.test_run(options).expect("a test run").return_value {
+        XDP_DROP => Verdict::Drop,
+        XDP_PASS => Verdict::Pass,
+        other => panic!("{source}: XDP action {other}"),
+    }
+}
+
+/// The addresses before, at the start of, at the end of and after a range.
+fn boundaries<A: Address>(located: &Located<A>) -> impl Iterator<Item = IpAddr> {
+    let (first, last) = (located.range.first(), located.range.last());
+    [
+        first.predecessor(),
+        Some(first),
+        Some(last),
+        last.successor(),
+    ]
+    .into_iter()
+    .flatten()
+    .map(Into::into)
+}
+
+fn boundaries_of(regions: &Regions, chosen: impl Fn(Country) -> bool) -> Vec<IpAddr> {
+    let ipv4 = regions
+        .ipv4()
+        .iter()
+        .filter(|located| chosen(located.label));
+    let ipv6 = regions
+        .ipv6()
+        .iter()
+        .filter(|located| chosen(located.label));
+    ipv4.flat_map(boundaries)
+        .chain(ipv6.flat_map(boundaries))
+        .collect()
+}
+
+/// Runs each address through the kernel, and compares verdicts and counters with the plain rules.
+fn compare(policy: &Policy, regions: &Regions, addresses: &[IpAddr]) {
+    let ruleset = Ruleset::new(policy, regions);
+    let generation = Generation::load(Plan {
+        ruleset: &ruleset,
+        monitor: false,
+        log: false,
+    })
+    .expect("loading the filter needs root");
+    let program = generation.program().unwrap();
+    let mut dropped: BTreeMap<Country, u64> = BTreeMap::new();
+    let mut others = 0;
+    for &address in addresses {
+        let expected = policy::explain(policy, regions, address);
+        assert_eq!(verdict(program, address), expected.verdict, "{expected:?}");
+        match (expected.verdict, expected.country) {
+            (Verdict::Drop, Some(country)) => *dropped.entry(country).or_default() += 1,
+            _ => others += 1,
+        }
+    }
+    let counters = generation.counters().unwrap();
+    let counted: BTreeMap<_, _> = counters
+        .countries
+        .iter()
+        .map(|(country, counter)| (*country, counter.packets))
+        .collect();
+    assert_eq!(counted, dropped);
+    assert_eq!(counters.passed.packets + counters.unknown.packets, others);
+}
+
+#[test]
+fn every_boundary_of_china_hong_kong_and_macao() {
+    let regions = geoip::builtin().unwrap().regions;
+    let policy = Policy::default();
+    let CountryRule::Block(blocked) = &policy.countries else {
+        panic!("the default policy blocks countries")
+    };
+    let addresses = boundaries_of(&regions, |country| blocked.contains(&country));
+    assert!(
+        addresses.len() > 60_000,
+        "{} addresses are not the real data",
+        addresses.len()
+    );
+    compare(&policy, &regions, &addresses);
+}
+
+#[test]
+fn a_world_of_which_one_country_is_admitted() {
+    let regions = geoip::builtin().unwrap().regions;
+    let iceland: Country = "IS".parse().unwrap();
+    let policy = Policy {
+        countries: CountryRule::Only([iceland].into()),
+        ..Policy::default()
+    };
+    let mut addresses = boundaries_of(&regions, |country| country == iceland);
+    // Of the rest of the world every hundredth boundary.
+    addresses.extend(
+        boundaries_of(&regions, |country| country != iceland)
+            .iter()
+            .step_by(100),
+    );
+    compare(&policy, &regions, &addresses);
+}

@@ -1,0 +1,149 @@
+//! The table of packets, judged in the kernel by the program that is attached to interfaces.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot load a program has failed"
+)]
+
+#[path = "../../common/tests/packets/mod.rs"]
+mod packets;
+
+use aya::programs::{TestRun as _, TestRunOptions};
+use geodrop::{
+    Action, Slot,
+    datapath::{
+        counters::Counters,
+        generation::{Generation, Plan},
+    },
+    geoip::{AnyRange, Builder, Country},
+    policy::{Policy, Ruleset},
+    range::Range,
+};
+
+/// `XDP_DROP` and `XDP_PASS` of `include/uapi/linux/bpf.h`.
+const XDP_DROP: u32 = 1;
+const XDP_PASS: u32 = 2;
+
+/// Blocks the two blocked addresses of the table of packets.
+fn ruleset() -> Ruleset {
+    let mut builder = Builder::default();
+    let ipv4 = Range::new(packets::BLOCKED_IPV4, packets::BLOCKED_IPV4).unwrap();
+    let ipv6 = Range::new(packets::BLOCKED_IPV6, packets::BLOCKED_IPV6).unwrap();
+    builder.add(AnyRange::Ipv4(ipv4), Country::CHINA, 1);
+    builder.add(AnyRange::Ipv6(ipv6), Country::CHINA, 2);
+    Ruleset::new(&Policy::default(), &builder.build().0)
+}
+
+fn load(monitor: bool) -> Generation {
+    Generation::load(Plan {
+        ruleset: &ruleset(),
+        monitor,
+        log: false,
+    })
+    .expect("loading the filter needs root")
+}
+
+/// What the program answers to a frame.
+fn run(generation: &Generation, frame: &[u8]) -> u32 {
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        ..TestRunOptions::default()
+    };
+    let program = generation.program().unwrap();
+    program.test_run(options).expect("a test run").return_value
+}
+
+fn packets_in(counters: &Counters, slot: Slot) -> u64 {
+    match slot {
+        Slot::PASSED => counters.passed.packets,
+        Slot::MALFORMED => counters.malformed.packets,
+        Slot::NON_IP => counters.non_ip.packets,
+        slot if slot == packets::china() => counters
+            .countries
+            .get(&Country::CHINA)
+            .map_or(0, |counter| counter.packets),
+        other => panic!("no packet of the table counts in {other:?}"),
+    }
+}
+
+fn all_packets(counters: &Counters) -> u64 {
+    counters.dropped() + counters.passed.packets + counters.non_ip.packets
+}
+
+#[test]
+fn every_packet_of_the_table_meets_its_fate() {
+    let generation = load(false);
+    let mut before = generation.counters().unwrap();
+    for case in packets::cases() {
+        let expected = match case.judgement.action {
+            Action::Pass => XDP_PASS,
+            Action::Drop => XDP_DROP,
+        };
+        assert_eq!(
+            run(&generation, &case.frame),
+            expected,
+            "{}: {:02x?}",
+            case.name,
+            case.frame
+        );
+
+        let after = generation.counters().unwrap();
+        let slot = case.judgement.slot;
+        assert_eq!(
+            packets_in(&after, slot),
+            packets_in(&before, slot) + 1,
+            "{}",
+            case.name
+        );
+        assert_eq!(
+            all_packets(&after),
+            all_packets(&before) + 1,
+            "{}",
+            case.name
+        );
+        before = after;
+    }
+}
+
+#[test]
+fn bytes_are_counted_with_packets() {
+    let generation = load(false);
+    let cases = packets::cases();
+    let mut bytes = 0;
+    for case in cases
+        .iter()
+        .filter(|case| case.judgement.slot == packets::china())
+    {
+        run(&generation, &case.frame);
+        bytes += case.frame.len() as u64;
+    }
+    let counters = generation.counters().unwrap();
+    assert_eq!(counters.countries[&Country::CHINA].bytes, bytes);
+}
+
+#[test]
+fn a_packet_of_several_buffers_is_counted_whole() {
+    let generation = load(false);
+    assert!(
+        generation.frags(),
+        "kernels from 5.18 on take packets of several buffers"
+    );
+    let case = packets::cases().remove(0);
+    let mut frame = case.frame;
+    frame.resize(9014, 0);
+    assert_eq!(run(&generation, &frame), XDP_DROP);
+    let counters = generation.counters().unwrap();
+    assert_eq!(counters.countries[&Country::CHINA].bytes, 9014);
+}
+
+#[test]
+fn a_monitor_counts_the_same_and_drops_nothing() {
+    let enforcing = load(false);
+    let monitor = load(true);
+    for case in packets::cases() {
+        run(&enforcing, &case.frame);
+        assert_eq!(run(&monitor, &case.frame), XDP_PASS, "{}", case.name);
+    }
+    assert_eq!(monitor.counters().unwrap(), enforcing.counters().unwrap());
+}
