@@ -12,6 +12,7 @@
 mod labelled;
 mod nesting;
 mod overlay;
+mod prefix;
 
 use std::{
     fmt,
@@ -24,6 +25,7 @@ use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 pub use labelled::{Labelled, find, join_adjacent};
 pub use nesting::flatten;
 pub use overlay::overlay;
+pub use prefix::Prefix;
 
 /// An IP address of one family: [`Ipv4Addr`] or [`Ipv6Addr`], and nothing else.
 ///
@@ -126,82 +128,6 @@ macro_rules! address {
 
 address!(Ipv4Addr, u32, V4, Ipv4Subnets);
 address!(Ipv6Addr, u128, V6, Ipv6Subnets);
-
-/// A prefix (a CIDR block): the addresses that share their first bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Prefix<A> {
-    network: A,
-    length: u8,
-}
-
-impl<A: Address> Prefix<A> {
-    /// All addresses of the family: the prefix of no bits.
-    pub const ALL: Self = Self {
-        network: A::MIN,
-        length: 0,
-    };
-
-    /// The prefix of `length` bits around an address; `None` when `length` is more than [`Address::WIDTH`].
-    #[must_use]
-    pub fn around(address: A, length: u8) -> Option<Self> {
-        let network = A::from_number(address.number() & !host_bits::<A>(length)?)?;
-        Some(Self { network, length })
-    }
-
-    /// The first address: all host bits zero.
-    #[must_use]
-    pub const fn network(self) -> A {
-        self.network
-    }
-
-    /// How many leading bits all addresses of the prefix share: 0 to [`Address::WIDTH`].
-    #[must_use]
-    pub const fn length(self) -> u8 {
-        self.length
-    }
-
-    /// The two prefixes that are one bit longer, in order; `None` when there is but one address.
-    #[must_use]
-    pub fn halves(self) -> Option<[Self; 2]> {
-        let length = self.length + 1;
-        let last = self.range().last;
-        Some([
-            Self::around(self.network, length)?,
-            Self::around(last, length)?,
-        ])
-    }
-
-    /// The addresses of the prefix.
-    #[must_use]
-    pub fn range(self) -> Range<A> {
-        let last = host_bits::<A>(self.length)
-            .and_then(|host| A::from_number(self.network.number() | host))
-            .unwrap_or(self.network);
-        Range {
-            first: self.network,
-            last,
-        }
-    }
-}
-
-impl<A: Address> fmt::Display for Prefix<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.network, self.length)
-    }
-}
-
-impl<A: Address> From<Prefix<A>> for IpNet {
-    fn from(prefix: Prefix<A>) -> Self {
-        // Asserts that a prefix is no longer than an address, and none is.
-        Self::new_assert(prefix.network.into(), prefix.length)
-    }
-}
-
-/// The bits that a prefix of this length leaves to its hosts; `None` when it is longer than an address.
-fn host_bits<A: Address>(length: u8) -> Option<u128> {
-    let hosts = A::WIDTH.checked_sub(length)?;
-    Some(u128::MAX.checked_shr(128 - u32::from(hosts)).unwrap_or(0))
-}
 
 /// A range of addresses, both ends included. It is never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -389,24 +315,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_prefix_is_a_range_and_a_network() {
-        let net: IpNet = "192.0.2.77/24".parse().unwrap();
-        let range = Range::<Ipv4Addr>::of_prefix(net).unwrap();
-        assert_eq!(range.to_string(), "192.0.2.0-192.0.2.255");
-        assert_eq!(Range::<Ipv6Addr>::of_prefix(net), None);
-        let prefix = Prefix::around(Ipv4Addr::new(192, 0, 2, 77), 24).unwrap();
-        assert_eq!(prefix.range(), range);
-        assert_eq!(IpNet::from(prefix), net.trunc());
-        assert_eq!(Prefix::around(Ipv4Addr::LOCALHOST, 33), None);
-        let halves = prefix.halves().unwrap().map(|half| half.to_string());
-        assert_eq!(halves, ["192.0.2.0/25", "192.0.2.128/25"]);
-        assert_eq!(
-            Prefix::around(Ipv4Addr::LOCALHOST, 32).unwrap().halves(),
-            None
-        );
-        assert_eq!(Prefix::<Ipv6Addr>::ALL.to_string(), "::/0");
-    }
     proptest! {
         #[test]
         fn the_largest_prefix_is_the_shortest_that_is_covered(a: u32, b: u32, c: u32, shift in 0_u32..32) {
