@@ -1,0 +1,151 @@
+//! Rule sets of random data and policies, held against the rules as a person applies them.
+
+// Whatever fails here is a failed test.
+#![allow(clippy::unwrap_used)]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use geodrop::{
+    geoip::{AnyRange, Builder, Country, Regions},
+    policy::{CountryRule, Policy, Reason, Ruleset, Verdict, explain},
+    range::{Address, Range},
+};
+use geodrop_common::{Action, Entry, Slot};
+use ipnet::IpNet;
+use proptest::{prelude::*, sample::select};
+
+/// Around these, some addresses are special, and some are not.
+const BASES: [&str; 5] = [
+    "0.0.0.0",
+    "9.255.255.224",
+    "191.255.255.224",
+    "192.0.0.0",
+    "255.255.255.192",
+];
+
+/// How many addresses are looked at from a base on.
+const SPAN: u128 = 64;
+
+const CODES: [&str; 4] = ["CN", "HK", "US", "XK"];
+
+/// Data and a policy, and the first of the addresses that they are about.
+#[derive(Clone, Debug)]
+struct Case {
+    base: IpAddr,
+    rows: Vec<(u128, u128, &'static str)>,
+    policy: Policy,
+}
+
+fn any_case() -> impl Strategy<Value = Case> {
+    let base = prop_oneof![
+        select(&BASES[..]).prop_map(|base| base.parse().unwrap()),
+        select(vec![
+            "::",
+            "2001:db8::",
+            "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffc0"
+        ])
+        .prop_map(|base| base.parse().unwrap()),
+    ];
+    base.prop_flat_map(|base: IpAddr| {
+        let rows = prop::collection::vec((0..SPAN, 0..SPAN, select(&CODES[..])), 0..12);
+        (Just(base), rows, any_policy(base)).prop_map(|(base, rows, policy)| Case {
+            base,
+            rows,
+            policy,
+        })
+    })
+}
+
+fn any_policy(base: IpAddr) -> impl Strategy<Value = Policy> {
+    let countries = prop::collection::btree_set(select(&CODES[..]), 0..3);
+    let countries = (any::<bool>(), countries).prop_map(|(block, codes)| {
+        let countries = codes
+            .iter()
+            .map(|code| code.parse::<Country>().unwrap())
+            .collect();
+        if block {
+            CountryRule::Block(countries)
+        } else {
+            CountryRule::Only(countries)
+        }
+    });
+    let nets = move || {
+        let net = (0..SPAN, 0_u8..9).prop_map(move |(offset, hosts)| match base {
+            IpAddr::V4(base) => IpNet::new(address(base, offset).into(), 32 - hosts).unwrap(),
+            IpAddr::V6(base) => IpNet::new(address(base, offset).into(), 128 - hosts).unwrap(),
+        });
+        prop::collection::vec(net, 0..4)
+    };
+    (countries, nets(), nets(), any::<bool>()).prop_map(|(countries, allow, deny, monitor)| {
+        Policy {
+            countries,
+            allow,
+            deny,
+            monitor,
+        }
+    })
+}
+
+fn address<A: Address>(base: A, offset: u128) -> A {
+    A::from_number(base.number() + offset).unwrap()
+}
+
+fn range<A: Address>(base: A, one: u128, other: u128) -> Range<A> {
+    Range::new(address(base, one.min(other)), address(base, one.max(other))).unwrap()
+}
+
+/// The country of an address as one who reads all rows finds it.
+fn country_of(case: &Case, offset: u128) -> Option<Country> {
+    let holding = case.rows.iter().filter_map(|&(one, other, code)| {
+        let (first, last) = (one.min(other), one.max(other));
+        (first <= offset && offset <= last).then_some((last - first, first, code))
+    });
+    holding.min().map(|(_, _, code)| code.parse().unwrap())
+}
+
+fn entry(explained: geodrop::policy::Explanation) -> Entry {
+    match (explained.verdict, explained.reason, explained.country) {
+        (Verdict::Pass, ..) => Entry::PASS,
+        (Verdict::Drop, Reason::Deny, _) => Entry::new(Action::Drop, Slot::DENIED),
+        (Verdict::Drop, _, None) => Entry::new(Action::Drop, Slot::UNKNOWN),
+        (Verdict::Drop, _, Some(country)) => {
+            Entry::new(Action::Drop, Slot::of_country(country.code()).unwrap())
+        }
+    }
+}
+
+fn check<A: Address>(case: &Case, base: A, regions: &Regions) {
+    let ruleset = Ruleset::new(&case.policy, regions);
+    for offset in 0..SPAN {
+        let ip = address(base, offset).into();
+        let explained = explain(&case.policy, regions, ip);
+        assert_eq!(explained.country, country_of(case, offset), "{ip}");
+        assert_eq!(
+            ruleset.entry(ruleset.class(ip)),
+            entry(explained),
+            "{ip}: {explained:?}"
+        );
+        if let Some(prefix) = explained.prefix {
+            assert!(prefix.contains(&ip), "{ip}: {prefix}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_rule_set_says_of_every_address_what_the_rules_say(case in any_case()) {
+        let mut builder = Builder::default();
+        for (&(one, other, code), line) in case.rows.iter().zip(1..) {
+            let range = match case.base {
+                IpAddr::V4(base) => AnyRange::Ipv4(range::<Ipv4Addr>(base, one, other)),
+                IpAddr::V6(base) => AnyRange::Ipv6(range::<Ipv6Addr>(base, one, other)),
+            };
+            builder.add(range, code.parse().unwrap(), line);
+        }
+        let (regions, _) = builder.build();
+        match case.base {
+            IpAddr::V4(base) => check(&case, base, &regions),
+            IpAddr::V6(base) => check(&case, base, &regions),
+        }
+    }
+}
