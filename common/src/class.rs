@@ -117,7 +117,11 @@ mod tests {
     #[test]
     fn an_entry_says_what_it_was_made_of() {
         for action in [Action::Pass, Action::Drop] {
-            for slot in [Slot::PASSED, Slot::DENIED, Slot::of_country(*b"ZZ").unwrap()] {
+            for slot in [
+                Slot::PASSED,
+                Slot::DENIED,
+                Slot::of_country(*b"ZZ").unwrap(),
+            ] {
                 let entry = Entry::from_word(Entry::new(action, slot).word());
                 assert_eq!((entry.action(), entry.slot()), (action, slot));
             }

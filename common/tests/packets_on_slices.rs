@@ -37,7 +37,11 @@ fn entry(class: Class) -> Entry {
 fn every_packet_of_the_table_meets_its_fate() {
     for case in packets::cases() {
         let judgement = judge(case.frame.as_slice(), &TwoAddresses, entry);
-        assert_eq!(judgement, case.judgement, "{}: {:02x?}", case.name, case.frame);
+        assert_eq!(
+            judgement, case.judgement,
+            "{}: {:02x?}",
+            case.name, case.frame
+        );
     }
 }
 

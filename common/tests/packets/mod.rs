@@ -96,18 +96,37 @@ fn ipv6(source: Ipv6Addr, next_header: IpNumber) -> Vec<u8> {
 
 /// All rows.
 pub(crate) fn cases() -> Vec<Case> {
-    [by_source(), transports(), tags(), not_ip_at_all(), contradictions(), cut_short()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        by_source(),
+        transports(),
+        tags(),
+        not_ip_at_all(),
+        contradictions(),
+        cut_short(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn by_source() -> Vec<Case> {
     vec![
-        blocked("IPv4 from a blocked source", frame(&[], IPV4, &ipv4_packet(BLOCKED_IPV4))),
-        passed("IPv4 from another source", frame(&[], IPV4, &ipv4_packet(OTHER_IPV4))),
-        blocked("IPv6 from a blocked source", frame(&[], IPV6, &ipv6(BLOCKED_IPV6, IpNumber::UDP))),
-        passed("IPv6 from another source", frame(&[], IPV6, &ipv6(OTHER_IPV6, IpNumber::UDP))),
+        blocked(
+            "IPv4 from a blocked source",
+            frame(&[], IPV4, &ipv4_packet(BLOCKED_IPV4)),
+        ),
+        passed(
+            "IPv4 from another source",
+            frame(&[], IPV4, &ipv4_packet(OTHER_IPV4)),
+        ),
+        blocked(
+            "IPv6 from a blocked source",
+            frame(&[], IPV6, &ipv6(BLOCKED_IPV6, IpNumber::UDP)),
+        ),
+        passed(
+            "IPv6 from another source",
+            frame(&[], IPV6, &ipv6(OTHER_IPV6, IpNumber::UDP)),
+        ),
     ]
 }
 
@@ -128,14 +147,29 @@ fn transports() -> Vec<Case> {
     first_fragment.more_fragments = true;
     let header = |header: Ipv4Header| frame(&[], IPV4, &header.to_bytes());
     let mut cases = vec![
-        blocked("a TCP SYN", write(ethernet().ipv4(source, [192, 0, 2, 1], 64).tcp(1, 80, 0, 512).syn())),
+        blocked(
+            "a TCP SYN",
+            write(
+                ethernet()
+                    .ipv4(source, [192, 0, 2, 1], 64)
+                    .tcp(1, 80, 0, 512)
+                    .syn(),
+            ),
+        ),
         blocked("IPv4 with 40 bytes of options", header(with_options)),
         blocked("the first fragment", header(first_fragment)),
         blocked("a later fragment, without ports", header(later_fragment)),
-        blocked("an IPv4 header and nothing after it", header(ipv4(BLOCKED_IPV4))),
+        blocked(
+            "an IPv4 header and nothing after it",
+            header(ipv4(BLOCKED_IPV4)),
+        ),
         blocked(
             "an IPv6 header and nothing after it",
-            frame(&[], IPV6, &ipv6(BLOCKED_IPV6, IpNumber::IPV6_NO_NEXT_HEADER)[..40]),
+            frame(
+                &[],
+                IPV6,
+                &ipv6(BLOCKED_IPV6, IpNumber::IPV6_NO_NEXT_HEADER)[..40],
+            ),
         ),
     ];
     for (name, next_header) in [
@@ -183,9 +217,18 @@ fn tags() -> Vec<Case> {
     let mut cases = vec![
         blocked("one tag, as etherparse writes it", single),
         blocked("two tags, as etherparse writes them", double),
-        passed("two tags, another source", frame(&[SERVICE_VLAN, VLAN], IPV4, &ipv4_packet(OTHER_IPV4))),
-        not_ip("three tags: the third is not stepped over", frame(&[SERVICE_VLAN, VLAN, VLAN], IPV4, &v4)),
-        not_ip("two tags around ARP", frame(&[SERVICE_VLAN, VLAN], EtherType::ARP.0, &[0; 28])),
+        passed(
+            "two tags, another source",
+            frame(&[SERVICE_VLAN, VLAN], IPV4, &ipv4_packet(OTHER_IPV4)),
+        ),
+        not_ip(
+            "three tags: the third is not stepped over",
+            frame(&[SERVICE_VLAN, VLAN, VLAN], IPV4, &v4),
+        ),
+        not_ip(
+            "two tags around ARP",
+            frame(&[SERVICE_VLAN, VLAN], EtherType::ARP.0, &[0; 28]),
+        ),
     ];
     for (name, tags) in [
         ("802.1Q", &[VLAN] as &[u16]),
@@ -227,8 +270,14 @@ fn contradictions() -> Vec<Case> {
         packet
     };
     let mut cases = vec![
-        malformed("an IPv6 header under IPv4's EtherType", frame(&[], IPV4, &v6)),
-        malformed("an IPv4 header under IPv6's EtherType", frame(&[], IPV6, &[&v4[..], &[0; 40]].concat())),
+        malformed(
+            "an IPv6 header under IPv4's EtherType",
+            frame(&[], IPV4, &v6),
+        ),
+        malformed(
+            "an IPv4 header under IPv6's EtherType",
+            frame(&[], IPV6, &[&v4[..], &[0; 40]].concat()),
+        ),
     ];
     for version in (0..16).filter(|version| *version != 4) {
         cases.push(malformed(
@@ -265,8 +314,20 @@ fn cut_short() -> Vec<Case> {
         ("IPv6", &[], IPV6, &v6[..], 40),
         ("tagged IPv4", &[VLAN], IPV4, &v4[..], 20),
         ("tagged IPv6", &[VLAN], IPV6, &v6[..], 40),
-        ("twice tagged IPv4", &[SERVICE_VLAN, VLAN], IPV4, &v4[..], 20),
-        ("twice tagged IPv6", &[SERVICE_VLAN, VLAN], IPV6, &v6[..], 40),
+        (
+            "twice tagged IPv4",
+            &[SERVICE_VLAN, VLAN],
+            IPV4,
+            &v4[..],
+            20,
+        ),
+        (
+            "twice tagged IPv6",
+            &[SERVICE_VLAN, VLAN],
+            IPV6,
+            &v6[..],
+            40,
+        ),
     ] {
         let whole = frame(tags, ethertype, packet);
         let network = 14 + 4 * tags.len();

@@ -49,13 +49,17 @@ impl Table for LpmTries {
     #[inline(always)]
     fn ipv4(&self, address: Ipv4Addr) -> Class {
         let key = Key::new(32, address.octets());
-        IPV4.get(&key).copied().map_or(Class::DEFAULT, Class::masked)
+        IPV4.get(&key)
+            .copied()
+            .map_or(Class::DEFAULT, Class::masked)
     }
 
     #[inline(always)]
     fn ipv6(&self, address: Ipv6Addr) -> Class {
         let key = Key::new(128, address.octets());
-        IPV6.get(&key).copied().map_or(Class::DEFAULT, Class::masked)
+        IPV6.get(&key)
+            .copied()
+            .map_or(Class::DEFAULT, Class::masked)
     }
 }
 

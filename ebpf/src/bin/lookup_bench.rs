@@ -6,7 +6,6 @@
 #![no_std]
 #![no_main]
 
-use geodrop_ebpf as _;
 use aya_ebpf::{
     Global,
     bindings::{BPF_F_NO_PREALLOC, xdp_action},
@@ -14,6 +13,7 @@ use aya_ebpf::{
     maps::{Array, LpmTrie, PerCpuArray, lpm_trie::Key},
     programs::XdpContext,
 };
+use geodrop_ebpf as _;
 
 /// Class numbers by IPv4 prefix.
 #[map]
