@@ -105,7 +105,7 @@ impl Args {
                 "--date",
                 &date,
                 "--source",
-                PACKAGE,
+                &format!("npm {PACKAGE}"),
                 "--checksum",
                 &checksum,
             ]);

@@ -122,13 +122,18 @@ impl Kernel {
         Ok((self.objects(toolchain, status, stderr.clone())?, stderr))
     }
 
-    /// `cargo clippy` for the package; what follows `--` may be added. `None` where the toolchain has no clippy.
+    /// `cargo clippy` for the package alone; what follows `--` may be added. `None` where the toolchain has no
+    /// clippy.
     #[must_use]
     pub fn clippy(&self, toolchain: &Toolchain) -> Option<Command> {
-        toolchain
+        let program = toolchain
             .rust
             .has_clippy()
-            .then(|| self.cargo(toolchain, toolchain.rust.clippy(), "clippy"))
+            .then(|| toolchain.rust.clippy())?;
+        let mut command = self.cargo(toolchain, program, "clippy");
+        // What it shares with the host is checked there, by the host's clippy.
+        command.arg("--no-deps");
+        Some(command)
     }
 
     /// `cargo doc` for the package alone.
