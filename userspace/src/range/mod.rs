@@ -93,10 +93,12 @@ macro_rules! address {
                 $address::octets(&self)
             }
 
+            #[inline]
             fn number(self) -> u128 {
                 self.to_bits().into()
             }
 
+            #[inline]
             fn from_number(number: u128) -> Option<Self> {
                 <$bits>::try_from(number).ok().map(Self::from_bits)
             }
@@ -108,10 +110,12 @@ macro_rules! address {
                 }
             }
 
+            #[inline]
             fn successor(self) -> Option<Self> {
                 self.to_bits().checked_add(1).map(Self::from_bits)
             }
 
+            #[inline]
             fn predecessor(self) -> Option<Self> {
                 self.to_bits().checked_sub(1).map(Self::from_bits)
             }
@@ -158,6 +162,7 @@ impl<A: Address> Range<A> {
     /// # Errors
     ///
     /// [`ReversedRange`] when `first` comes after `last`.
+    #[inline]
     pub fn new(first: A, last: A) -> Result<Self, ReversedRange<A>> {
         if first <= last {
             Ok(Self { first, last })
