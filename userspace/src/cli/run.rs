@@ -89,7 +89,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     }
     detached?;
-    arguments.filter.pins.root().tidy();
     end.map(|()| ExitCode::SUCCESS)
 }
 

@@ -18,7 +18,7 @@ mod link;
 pub(crate) mod netlink;
 pub mod object;
 pub mod pins;
-mod privileges;
+pub(crate) mod privileges;
 pub mod status;
 mod sys;
 

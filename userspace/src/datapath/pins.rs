@@ -133,7 +133,7 @@ impl Root {
     }
 
     /// Removes the root if nothing is pinned there.
-    pub fn tidy(&self) {
+    pub(super) fn tidy(&self) {
         // Not empty, or not there: both are fine.
         let _ = fs::remove_dir(&self.path);
     }
@@ -201,16 +201,28 @@ impl Place {
     ///
     /// [`DatapathError::Owned`] when another process has it.
     pub fn lock(&self, interface: &Interface) -> Result<Lock, DatapathError> {
-        make_directory(&self.directory)?;
-        let file =
-            File::open(&self.directory).map_err(DatapathError::pin("opening", &self.directory))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(Errno::WOULDBLOCK) => Err(DatapathError::Owned {
-                interface: interface.name.clone(),
-                owner: owner(&file),
-            }),
-            Err(error) => Err(DatapathError::pin("locking", &self.directory)(error.into())),
+        let failed = |error| DatapathError::pin("locking", &self.directory)(error);
+        loop {
+            make_directory(&self.directory)?;
+            let file = File::open(&self.directory).map_err(failed)?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK) => {
+                    return Err(DatapathError::Owned {
+                        interface: interface.name.clone(),
+                        owner: owner(&file),
+                    });
+                }
+                Err(error) => return Err(failed(error.into())),
+            }
+            let locked = file.metadata().map_err(failed)?.ino();
+            // Whoever had the lock before may have removed the directory with it.
+            if fs::metadata(&self.directory).is_ok_and(|there| there.ino() == locked) {
+                return Ok(Lock {
+                    directory: self.directory.clone(),
+                    _file: file,
+                });
+            }
         }
     }
 
@@ -230,10 +242,22 @@ impl Place {
     }
 }
 
-/// The lock on a place: held until dropped, or until the process dies.
+/// The lock on a place: held until dropped, or until the process dies. Dropped, it takes the place's directory
+/// along if nothing is pinned there.
 #[derive(Debug)]
 pub struct Lock {
+    directory: PathBuf,
     _file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // They stay where something is in them, and that is all that can go wrong.
+        let _ = fs::remove_dir(&self.directory);
+        if let Some(root) = self.directory.parent() {
+            let _ = fs::remove_dir(root);
+        }
+    }
 }
 
 /// The pins of one generation.

@@ -6,7 +6,7 @@ use super::error::DatapathError;
 
 /// Checks for the capabilities that load and attach a program, so that their lack is said in one line and
 /// not found out at the first system call that refuses.
-pub(super) fn check() -> Result<(), DatapathError> {
+pub(crate) fn check() -> Result<(), DatapathError> {
     let effective = capabilities(None)
         .map_err(std::io::Error::from)
         .map_err(DatapathError::system(

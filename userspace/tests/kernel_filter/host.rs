@@ -1,0 +1,216 @@
+//! A host to try the command on: an interface in a network namespace, pins of its own, and a wire to it.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    net::IpAddr,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use geodrop::{
+    datapath::{interface::Attached, pins::Root, status::Status},
+    testbed::{Probe, Veth, Wire, probe::Transport, veth::Settings},
+};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// What a test waits for at most: far more than it takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An address in China, and one elsewhere, by the built-in data.
+pub(crate) const BLOCKED: &str = "1.0.1.1";
+pub(crate) const OTHER: &str = "8.8.8.8";
+
+/// A host with one interface, `server`, to which frames can be sent.
+pub(crate) struct Host {
+    pub(crate) veth: Veth,
+    pub(crate) pins: PathBuf,
+    wire: Wire,
+}
+
+impl Host {
+    pub(crate) fn new() -> Self {
+        Self::with(Settings::default())
+    }
+
+    pub(crate) fn with(settings: Settings) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let pins = format!("/sys/fs/bpf/geodrop-test-{}-{number}", std::process::id());
+        let veth = Veth::new(settings).expect("kernel tests make network namespaces: run as root");
+        let wire = Wire::open(&veth).unwrap();
+        Self {
+            veth,
+            pins: pins.into(),
+            wire,
+        }
+    }
+
+    /// The command, to be run in the host's namespace by [`Host::output`] or [`Host::start`].
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_geodrop"));
+        command.args(arguments).arg("--pin-root").arg(&self.pins);
+        command
+    }
+
+    /// Runs the command on the host.
+    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
+        self.veth.server.run(|| command.output()).unwrap().unwrap()
+    }
+
+    /// Runs the command on the host, which must succeed; returns what it printed.
+    pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs the command on the host, which must fail with this status; returns what it said.
+    pub(crate) fn fail(&self, status: i32, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {error}");
+        error
+    }
+
+    /// Starts `geodrop run` on the host, and waits until the filter is attached.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
+        let all = [&["run", "-i", "server"], arguments].concat();
+        let mut command = self.command(&all);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.veth.server.run(|| command.spawn()).unwrap().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        if !line.starts_with("server: ") {
+            let mut error = String::new();
+            child
+                .stderr
+                .take()
+                .unwrap()
+                .read_to_string(&mut error)
+                .unwrap();
+            panic!("{all:?} printed {line:?} and said {error:?}");
+        }
+        Run { child, output }
+    }
+
+    /// What `status --json` prints.
+    pub(crate) fn status(&self) -> serde_json::Value {
+        serde_json::from_str(&self.succeed(&["status", "--json"])).unwrap()
+    }
+
+    /// The only filter that `status --json` shows.
+    pub(crate) fn filter(&self) -> serde_json::Value {
+        let status = self.status();
+        let [filter] = status["interfaces"].as_array().unwrap().as_slice() else {
+            panic!("not one filter: {status}");
+        };
+        filter.clone()
+    }
+
+    /// Sends a packet from an address to the host; returns whether it got past XDP.
+    pub(crate) fn admits(&self, source: &str) -> bool {
+        let source: IpAddr = source.parse().unwrap();
+        let probe = Probe::new(1, source, Transport::Udp);
+        let root = Root::new(&self.pins);
+        let dropped = || {
+            let status = self.veth.server.run(|| Status::read(&root)).unwrap()?;
+            let enforcing = status
+                .running
+                .iter()
+                .filter(|running| !running.about.monitor);
+            Ok(enforcing.map(|running| running.counters.dropped()).sum())
+        };
+        self.wire.fates(&[probe], dropped).unwrap().arrived.len() == 1
+    }
+
+    /// The XDP program on the host's interface.
+    pub(crate) fn attached(&self) -> Option<Attached> {
+        let server = &self.veth.server;
+        server.run(|| server.interface.xdp()).unwrap().unwrap()
+    }
+
+    /// Asserts that no program is attached and nothing is pinned.
+    pub(crate) fn assert_free(&self) {
+        assert_eq!(self.attached(), None);
+        assert!(!self.pins.exists(), "{:?} is left", files_below(&self.pins));
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // Also when the test has failed. That it succeeds is what `assert_free` is for.
+        self.output(&["detach", "--all"]);
+        let _ = std::fs::remove_dir_all(&self.pins);
+    }
+}
+
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .map(|entry| entry.path())
+        .flat_map(|path| [files_below(&path), vec![path]].concat())
+        .collect()
+}
+
+/// A `geodrop run` under way. Killed when dropped.
+pub(crate) struct Run {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Run {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = Pid::from_child(&self.child);
+        kill_process(id, signal).unwrap();
+    }
+
+    /// The next line that it prints.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Waits until it ends; returns its exit status and what it said on standard error.
+    pub(crate) fn wait(&mut self) -> (Option<i32>, String) {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "`geodrop run` does not end");
+            thread::sleep(Duration::from_millis(10));
+        };
+        let mut error = String::new();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            stderr.read_to_string(&mut error).unwrap();
+        }
+        (status.code(), error)
+    }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.wait();
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

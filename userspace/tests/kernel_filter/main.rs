@@ -1,0 +1,11 @@
+//! Filters on a host: the command's verbs, the kernel, and real packets through a veth. Needs root.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot have what it needs has failed"
+)]
+
+mod failures;
+mod host;
+mod life;
