@@ -37,10 +37,7 @@ struct Arguments {
     )]
     attribution: String,
     /// Where the data can be had
-    #[arg(
-        long,
-        default_value = "https://www.npmjs.com/package/@ip-location-db/geo-whois-asn-country"
-    )]
+    #[arg(long, default_value = "https://github.com/sapics/ip-location-db")]
     url: String,
     /// The CSV file of IPv4 ranges
     #[arg(long, value_name = "FILE")]

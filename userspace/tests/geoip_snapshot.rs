@@ -66,6 +66,19 @@ fn the_world_is_whole_and_small() {
 }
 
 #[test]
+fn a_source_knows_its_age() {
+    let on = |day: &str| source().age(day.parse().unwrap());
+    assert_eq!(
+        (on("2024-07-09"), on("2025-07-09"), on("2024-07-08")),
+        (Some(0), Some(365), Some(-1))
+    );
+    assert_eq!(
+        Source::of_file("a.csv".to_owned()).age("2024-07-09".parse().unwrap()),
+        None
+    );
+}
+
+#[test]
 fn the_world_knows_who_is_where() {
     let world = geoip::builtin().unwrap().regions;
     for (ip, code) in [

@@ -21,7 +21,7 @@ pub struct Source {
     pub attribution: Option<String>,
     /// Where it can be had.
     pub url: Option<String>,
-    /// A checksum of what it was made from, with its algorithm: "sha256:…".
+    /// A checksum of what it was made from, with its algorithm: "sha512-…".
     pub checksum: Option<String>,
 }
 
