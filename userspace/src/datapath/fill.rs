@@ -1,6 +1,13 @@
-//! Filling an LPM trie.
+//! Filling an LPM trie: a filter's, or that of a bench.
 
-use std::{io, os::fd::BorrowedFd, thread, time::Duration};
+use std::{
+    io,
+    os::fd::{AsFd as _, BorrowedFd},
+    thread,
+    time::Duration,
+};
+
+use aya::maps::MapData;
 
 use super::{error::DatapathError, sys};
 use crate::{range::Address, table::lpm::Entry};
@@ -61,8 +68,23 @@ impl Entries {
 
 /// The `max_entries` of a trie that is to hold `entries`: older kernels refuse even to replace an entry of a
 /// full trie, so some stay free.
-pub(super) fn capacity(entries: usize) -> u32 {
+#[must_use]
+pub fn capacity(entries: usize) -> u32 {
     u32::try_from(entries + entries / 16 + 16).unwrap_or(u32::MAX)
+}
+
+/// Puts the entries into an empty trie, which errors call `table`, and verifies that they are there. The trie
+/// is to hold no fewer than [`capacity`] says.
+///
+/// # Errors
+///
+/// [`DatapathError::Fill`] with how far it came; [`DatapathError::Verify`] when entries are missing after.
+pub fn trie<A: Address>(
+    table: &str,
+    map: &MapData,
+    entries: &[Entry<A>],
+) -> Result<(), DatapathError> {
+    fill(table, map.fd().as_fd(), &Entries::of(entries))
 }
 
 /// Puts all entries into an empty trie and verifies that they are there.

@@ -5,12 +5,12 @@
 //! - [`pins`]: where they live under the bpf file system, and who looks after them.
 //! - [`status`]: what is running, read back from the kernel.
 //! - [`counters`], [`about`]: what a filter has counted, and what it was made of.
-//! - `link`, [`interface`], `fill`, `sys`: what these stand on.
+//! - `link`, [`interface`], [`fill`], `sys`: what these stand on.
 
 pub mod about;
 pub mod counters;
 mod error;
-mod fill;
+pub mod fill;
 pub mod filter;
 pub mod generation;
 pub mod interface;
