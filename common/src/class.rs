@@ -10,6 +10,9 @@ use crate::counter::Slot;
 /// few that are none, with room to spare. A power of two, so that a mask bounds an index.
 pub const CAPACITY: usize = 512;
 
+const MASK: u16 = 511;
+const _: () = assert!(MASK as usize + 1 == CAPACITY);
+
 /// A small integer that a table gives an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
@@ -33,7 +36,7 @@ impl Class {
     /// map, where a wrong class is the worst that may happen.
     #[must_use]
     pub const fn masked(number: u16) -> Self {
-        Self(number & (CAPACITY as u16 - 1))
+        Self(number & MASK)
     }
 
     /// The class's number: what tables hold.
@@ -45,7 +48,7 @@ impl Class {
     /// The class's place in the side table, always below [`CAPACITY`].
     #[must_use]
     pub const fn index(self) -> usize {
-        self.0 as usize & (CAPACITY - 1)
+        (self.0 & MASK) as usize
     }
 }
 
@@ -106,7 +109,8 @@ impl Entry {
     /// Where the class's packets are counted.
     #[must_use]
     pub const fn slot(self) -> Slot {
-        Slot::masked(self.0)
+        let [low, high, _, _] = self.0.to_le_bytes();
+        Slot::masked(u16::from_le_bytes([low, high]))
     }
 }
 
@@ -131,7 +135,7 @@ mod tests {
     #[test]
     fn any_word_is_an_entry_within_bounds() {
         for word in [0, u32::MAX, 0xffff, 0x1_0000, 0xdead_beef] {
-            assert!(usize::from(Entry::from_word(word).slot().number()) < crate::counter::CAPACITY);
+            assert!(u32::from(Entry::from_word(word).slot().number()) < crate::counter::CAPACITY);
         }
     }
 

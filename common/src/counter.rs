@@ -4,7 +4,10 @@
 //! every reload: a new rule set, other data, a newer geodrop all find a country's count where it was.
 
 /// How many slots the counter array has. A power of two, so that a mask bounds an index.
-pub const CAPACITY: usize = 1024;
+pub const CAPACITY: u32 = 1024;
+
+const MASK: u16 = 1023;
+const _: () = assert!(MASK as u32 + 1 == CAPACITY);
 
 /// The first country's slot; below it stand the slots that belong to no country.
 const COUNTRIES: u16 = 16;
@@ -50,19 +53,22 @@ impl Slot {
 
     /// The country whose slot this is: the inverse of [`Slot::of_country`].
     #[must_use]
-    pub const fn country(self) -> Option<[u8; 2]> {
-        if self.0 < COUNTRIES || self.0 >= COUNTRIES + 26 * 26 {
-            return None;
-        }
-        let letters = self.0 - COUNTRIES;
-        // Both are below 26: `letters` is below 26 * 26.
-        Some([b'A' + (letters / 26) as u8, b'A' + (letters % 26) as u8])
+    pub fn country(self) -> Option<[u8; 2]> {
+        let letters = self.0.checked_sub(COUNTRIES)?;
+        let high = u8::try_from(letters / 26).ok().filter(|high| *high < 26)?;
+        let low = u8::try_from(letters % 26).ok()?;
+        Some([b'A' + high, b'A' + low])
     }
 
     /// The slot whose number is the low bits of `number`, below [`CAPACITY`].
     #[must_use]
-    pub const fn masked(number: u32) -> Self {
-        Self((number & (CAPACITY as u32 - 1)) as u16)
+    pub const fn masked(number: u16) -> Self {
+        Self(number & MASK)
+    }
+
+    /// Every slot of the counter array, named or a country's or free.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..=MASK).map(Self)
     }
 
     /// The slot's index in the counter array, below [`CAPACITY`].
@@ -87,7 +93,7 @@ mod tests {
                 last = slot.number();
             }
         }
-        assert!(usize::from(last) < CAPACITY);
+        assert!(u32::from(last) < CAPACITY);
     }
 
     #[test]
@@ -95,7 +101,7 @@ mod tests {
         for code in [*b"cn", *b"C1", *b"  ", [0, 0], [0xff, 0xff]] {
             assert_eq!(Slot::of_country(code), None);
         }
-        for slot in [Slot::PASSED, Slot::UNKNOWN, Slot::masked(u32::MAX)] {
+        for slot in [Slot::PASSED, Slot::UNKNOWN, Slot::masked(u16::MAX)] {
             assert_eq!(slot.country(), None);
         }
     }

@@ -11,11 +11,11 @@
 //! | shorter than an Ethernet header | [`Source::NotIp`] | nothing says that it is IP |
 //! | cut inside a VLAN tag, or a third tag | [`Source::NotIp`] | what it carries cannot be known |
 //! | says IPv4, shorter than 20 bytes | [`Source::Malformed`] | RFC 791: a header has at least 20 bytes |
-//! | says IPv4, version is not 4 | [`Source::Malformed`] | the EtherType contradicts the header |
+//! | says IPv4, version is not 4 | [`Source::Malformed`] | the frame's type contradicts the header |
 //! | says IPv4, header length below 20 bytes | [`Source::Malformed`] | RFC 791: the same |
 //! | says IPv4, options run past the frame's end | [`Source::Malformed`] | the header is cut short |
 //! | says IPv6, shorter than 40 bytes | [`Source::Malformed`] | RFC 8200: a header has 40 bytes |
-//! | says IPv6, version is not 6 | [`Source::Malformed`] | the EtherType contradicts the header |
+//! | says IPv6, version is not 6 | [`Source::Malformed`] | the frame's type contradicts the header |
 //!
 //! The Linux IP stack drops all that is malformed here (`ip_rcv_core`, `ip6_rcv_core`), so to drop it earlier
 //! costs no one a packet.

@@ -31,7 +31,7 @@ static IPV6: LpmTrie<[u8; 16], u16> = LpmTrie::with_max_entries(1, BPF_F_NO_PREA
 
 /// Packets and bytes by [`Slot`], one set a CPU. Outlives the program: a reload takes it over.
 #[map]
-static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(counter::CAPACITY as u32, 0);
+static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(counter::CAPACITY, 0);
 
 /// The side table: what each class means, as [`Entry`] words. Read-only, set before the program is loaded.
 #[unsafe(no_mangle)]

@@ -77,9 +77,9 @@ impl About {
         let failed = DatapathError::pin("writing", path);
         let json = serde_json::to_vec(self).map_err(std::io::Error::other);
         let pinned = json.and_then(|json| {
-            let cell = sys::create_cell("geodrop_about", json.len())?;
-            sys::update(cell.as_fd(), &0_u32.to_ne_bytes(), &json)?;
-            sys::pin(cell.as_fd(), path)
+            let cell = sys::map::create_cell("geodrop_about", json.len())?;
+            sys::map::update(cell.as_fd(), &0_u32.to_ne_bytes(), &json)?;
+            sys::object::pin(cell.as_fd(), path)
         });
         pinned.map_err(failed)
     }
@@ -87,8 +87,8 @@ impl About {
     /// Reads it from the map pinned at `path`.
     pub(super) fn read(path: &Path) -> Result<Self, DatapathError> {
         let failed = DatapathError::pin("reading", path);
-        let read = sys::open_pin(path)
-            .and_then(|cell| sys::read_cell(cell.as_fd()))
+        let read = sys::object::open_pin(path)
+            .and_then(|cell| sys::map::read_cell(cell.as_fd()))
             .and_then(|json| serde_json::from_slice(&json).map_err(std::io::Error::other));
         read.map_err(failed)
     }

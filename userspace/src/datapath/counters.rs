@@ -1,9 +1,9 @@
 //! Reading the counters of a running filter.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use aya::maps::{MapData, PerCpuArray};
-use geodrop_common::{Counter, Slot, counter};
+use geodrop_common::{Counter, Slot};
 
 use super::error::DatapathError;
 use crate::geoip::Country;
@@ -26,6 +26,13 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Reads the counters pinned at `path`.
+    pub(super) fn read_pinned(path: &Path) -> Result<Self, DatapathError> {
+        let map =
+            MapData::from_pin(path).map_err(DatapathError::map(path.display().to_string()))?;
+        Self::read(map)
+    }
+
     /// Reads all counters.
     ///
     /// The CPUs go on counting meanwhile: each number is exact at some instant of the call.
@@ -35,15 +42,17 @@ impl Counters {
         // A counter is two u64: an array of them is what aya can read safely.
         let array: PerCpuArray<_, [u64; 2]> = map.try_into().map_err(DatapathError::map(name))?;
         let mut counters = Self::default();
-        for number in 0..counter::CAPACITY as u32 {
-            let values = array.get(&number, 0).map_err(DatapathError::map(name))?;
+        for slot in Slot::all() {
+            let values = array
+                .get(&slot.number().into(), 0)
+                .map_err(DatapathError::map(name))?;
             let sum = values
                 .iter()
                 .fold(Counter::default(), |sum, [packets, bytes]| Counter {
                     packets: sum.packets.wrapping_add(*packets),
                     bytes: sum.bytes.wrapping_add(*bytes),
                 });
-            counters.put(Slot::masked(number), sum);
+            counters.put(slot, sum);
         }
         Ok(counters)
     }

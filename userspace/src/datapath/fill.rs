@@ -121,10 +121,10 @@ pub(super) fn fill(
     let mut patience = PATIENCE;
     while filled < entries.count {
         let (added, stopped) = if batches {
-            sys::update_batch(map, entries.keys_from(filled), entries.values_from(filled))
+            sys::map::update_batch(map, entries.keys_from(filled), entries.values_from(filled))
                 .map_err(|error| failed(filled, error))?
         } else {
-            match sys::update(map, entries.key(filled), entries.value(filled)) {
+            match sys::map::update(map, entries.key(filled), entries.value(filled)) {
                 Ok(()) => (1, None),
                 Err(error) => (0, Some(error)),
             }
@@ -149,7 +149,7 @@ pub(super) fn fill(
 }
 
 fn verify(table: &str, map: BorrowedFd<'_>, wanted: usize) -> Result<(), DatapathError> {
-    let found = match sys::count_entries(map) {
+    let found = match sys::map::count_entries(map) {
         Ok(found) => found,
         // A kernel that cannot read a trie in batches; it acknowledged every entry.
         Err(error)

@@ -162,9 +162,9 @@ impl Generation {
         ["IPV4", "IPV6"]
             .into_iter()
             .map(|name| {
-                sys::memory(map(&self.ebpf, name)?.fd().as_fd()).map_err(DatapathError::system(
-                    format!("asking how large table {name} is"),
-                ))
+                sys::map::memory(map(&self.ebpf, name)?.fd().as_fd()).map_err(
+                    DatapathError::system(format!("asking how large table {name} is")),
+                )
             })
             .sum()
     }

@@ -64,7 +64,7 @@ impl Link {
                 Mode::Generic => GENERIC,
                 Mode::Native | Mode::Offload => NATIVE,
             };
-            sys::create_xdp_link(program, interface.index, flags)
+            sys::link::create(program, interface.index, flags)
                 .map(|fd| NewLink {
                     link: Self { fd },
                     mode,
@@ -97,7 +97,7 @@ impl Link {
 
     /// Opens the link pinned at `path`; `None` if nothing is there.
     pub(super) fn open(path: &Path) -> Result<Option<Self>, DatapathError> {
-        match sys::open_pin(path) {
+        match sys::object::open_pin(path) {
             Ok(fd) => Ok(Some(Self { fd })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(DatapathError::pin("opening the pinned link", path)(source)),
@@ -106,19 +106,20 @@ impl Link {
 
     /// Pins the link, so that it outlives this process.
     pub(super) fn pin(&self, path: &Path) -> Result<(), DatapathError> {
-        sys::pin(self.fd.as_fd(), path).map_err(DatapathError::pin("pinning the link at", path))
+        sys::object::pin(self.fd.as_fd(), path)
+            .map_err(DatapathError::pin("pinning the link at", path))
     }
 
     /// Replaces the program in one step: every packet meets the old one or the new one.
     pub(super) fn replace(&self, program: BorrowedFd<'_>) -> Result<(), DatapathError> {
-        sys::update_link(self.fd.as_fd(), program).map_err(DatapathError::system(
+        sys::link::update(self.fd.as_fd(), program).map_err(DatapathError::system(
             "replacing the program under the link",
         ))
     }
 
     /// Detaches the program at once, also where others hold the link.
     pub(super) fn detach(&self) -> Result<(), DatapathError> {
-        match sys::detach_link(self.fd.as_fd()) {
+        match sys::link::detach(self.fd.as_fd()) {
             // Detached already, or the interface is gone.
             Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => Ok(()),
             result => result.map_err(DatapathError::system("detaching the link")),
@@ -126,8 +127,8 @@ impl Link {
     }
 
     /// The interface's index, 0 when the link holds none any more, and the program's id.
-    pub(super) fn info(&self) -> Result<sys::LinkInfo, DatapathError> {
-        sys::link_info(self.fd.as_fd()).map_err(DatapathError::system("asking about the link"))
+    pub(super) fn info(&self) -> Result<sys::link::LinkInfo, DatapathError> {
+        sys::link::info(self.fd.as_fd()).map_err(DatapathError::system("asking about the link"))
     }
 }
 

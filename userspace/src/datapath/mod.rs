@@ -19,6 +19,7 @@ pub(crate) mod netlink;
 pub mod object;
 pub mod pins;
 pub(crate) mod privileges;
+mod staging;
 pub mod status;
 mod sys;
 

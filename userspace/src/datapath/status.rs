@@ -6,7 +6,6 @@ use super::{
     about::About,
     counters::Counters,
     error::DatapathError,
-    filter,
     interface::{Interface, Mode},
     link::Link,
     pins::{GenerationPins, Place, Root},
@@ -58,16 +57,16 @@ impl Status {
                 None => false,
             };
             match interface.filter(|_| here) {
-                Some(interface) => status.add(place, interface),
+                Some(interface) => status.add(&place, interface),
                 None => status.warn_of_absent(&place)?,
             }
         }
         Ok(status)
     }
 
-    fn add(&mut self, place: Place, interface: Interface) {
+    fn add(&mut self, place: &Place, interface: Interface) {
         let name = interface.name.clone();
-        match Running::read(&place, interface) {
+        match Running::read(place, interface) {
             Ok(Some(running)) => self.running.push(running),
             Ok(None) => self.warnings.push(format!(
                 "{} holds pins of a filter that is not attached to {name} any more; the next `geodrop attach` \
@@ -111,7 +110,7 @@ impl Running {
         let mode = interface
             .xdp()?
             .map_or(Mode::Native, |attached| attached.mode);
-        let pins = filter::generation_in_force(place, info.program)?;
+        let pins = place.generation_of(info.program)?;
         Ok(Some(Self {
             mode,
             program: info.program,
@@ -121,7 +120,7 @@ impl Running {
                 None => About::default(),
             },
             memory: memory(place, pins.as_ref())?,
-            counters: filter::pinned_counters(place)?,
+            counters: Counters::read_pinned(&place.counters())?,
             owner: place.locked_by(),
             interface,
         }))
@@ -135,8 +134,8 @@ fn memory(place: &Place, pins: Option<&GenerationPins>) -> Result<u64, DatapathE
         .flatten()
         .chain([place.counters()])
         .map(|path| {
-            sys::open_pin(&path)
-                .and_then(|map| sys::memory(map.as_fd()))
+            sys::object::open_pin(&path)
+                .and_then(|map| sys::map::memory(map.as_fd()))
                 .map_err(DatapathError::pin("asking for the memory of", path))
         })
         .sum()

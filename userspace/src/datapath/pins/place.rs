@@ -1,0 +1,155 @@
+//! What is pinned for one interface.
+
+use std::{
+    ffi::OsStr,
+    fs, io,
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+};
+
+use super::{list, make_directory};
+use crate::datapath::{error::DatapathError, sys};
+
+/// The directory of one interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub(super) directory: PathBuf,
+    /// The inode of the interface's network namespace.
+    pub namespace: u64,
+    /// The interface's index there.
+    pub index: u32,
+}
+
+impl Place {
+    pub(super) fn from_directory(directory: &Path) -> Option<Self> {
+        let (namespace, index) = directory.file_name()?.to_str()?.split_once('-')?;
+        Some(Self {
+            directory: directory.to_owned(),
+            namespace: namespace.parse().ok()?,
+            index: index.parse().ok()?,
+        })
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(in crate::datapath) fn link(&self) -> PathBuf {
+        self.directory.join("link")
+    }
+
+    pub(in crate::datapath) fn counters(&self) -> PathBuf {
+        self.directory.join("counters")
+    }
+
+    /// The generations that are pinned here, oldest first.
+    pub(in crate::datapath) fn generations(&self) -> Result<Vec<GenerationPins>, DatapathError> {
+        let mut generations: Vec<_> = list(&self.directory)?
+            .into_iter()
+            .filter_map(|directory| {
+                let name = directory.file_name()?.to_str()?;
+                let number = name.strip_prefix("generation-")?.parse().ok()?;
+                Some(GenerationPins { directory, number })
+            })
+            .collect();
+        generations.sort_by_key(|generation| generation.number);
+        Ok(generations)
+    }
+
+    /// The generation whose program has this id.
+    pub(in crate::datapath) fn generation_of(
+        &self,
+        program: u32,
+    ) -> Result<Option<GenerationPins>, DatapathError> {
+        let mut generations = self.generations()?.into_iter();
+        Ok(generations.find(|pins| pins.program_id() == Some(program)))
+    }
+
+    /// Makes an empty directory for the generation after all that are here.
+    pub(in crate::datapath) fn next_generation(&self) -> Result<GenerationPins, DatapathError> {
+        let number = self.generations()?.last().map_or(1, |last| last.number + 1);
+        let directory = self.directory.join(format!("generation-{number}"));
+        make_directory(&directory)?;
+        Ok(GenerationPins { directory, number })
+    }
+
+    /// Removes all that is pinned here, whatever version pinned it.
+    pub(in crate::datapath) fn remove(&self) -> Result<(), DatapathError> {
+        remove_tree(&self.directory)
+    }
+}
+
+/// The pins of one generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GenerationPins {
+    directory: PathBuf,
+    /// The generation's number; the first is 1.
+    pub number: u64,
+}
+
+impl GenerationPins {
+    pub(in crate::datapath) fn program(&self) -> PathBuf {
+        self.directory.join("program")
+    }
+
+    /// The id of the program, if that is pinned.
+    fn program_id(&self) -> Option<u32> {
+        let program = sys::object::open_pin(&self.program()).ok()?;
+        Some(sys::object::program_info(program.as_fd()).ok()?.id)
+    }
+
+    pub(in crate::datapath) fn ipv4(&self) -> PathBuf {
+        self.directory.join("ipv4")
+    }
+
+    pub(in crate::datapath) fn ipv6(&self) -> PathBuf {
+        self.directory.join("ipv6")
+    }
+
+    pub(in crate::datapath) fn about(&self) -> PathBuf {
+        self.directory.join("about")
+    }
+
+    pub(in crate::datapath) fn remove(&self) -> Result<(), DatapathError> {
+        remove_tree(&self.directory)
+    }
+}
+
+/// Removes a directory and all below it; it is no error if it is gone. The link goes last, so that what is
+/// left after a failure is still found as a filter.
+fn remove_tree(directory: &Path) -> Result<(), DatapathError> {
+    let mut paths = list(directory)?;
+    paths.sort_by_key(|path| path.file_name() == Some(OsStr::new("link")));
+    for path in paths {
+        let is_directory = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
+        if is_directory {
+            remove_tree(&path)?;
+        } else {
+            gone(fs::remove_file(&path), &path)?;
+        }
+    }
+    gone(fs::remove_dir(directory), directory)
+}
+
+fn gone(result: io::Result<()>, path: &Path) -> Result<(), DatapathError> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(DatapathError::pin("removing the pin", path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_known_by_its_directory() {
+        let place = Place::from_directory(Path::new("/x/4026531840-2")).unwrap();
+        assert_eq!((place.namespace, place.index), (4_026_531_840, 2));
+        for other in ["/x/link", "/x/-", "/x/1-", "/x/a-b"] {
+            assert_eq!(Place::from_directory(Path::new(other)), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! A filter on its way to one interface: staged whole, committed, kept or rolled back.
+
+use std::{
+    os::fd::{AsFd as _, OwnedFd},
+    path::Path,
+};
+
+use aya::maps::MapData;
+use geodrop_common::{Counter, counter};
+use jiff::Timestamp;
+
+use super::{
+    about::About,
+    error::DatapathError,
+    filter::{Filter, Request, detach_place},
+    generation::{Generation, Pinning},
+    interface::{Interface, Mode},
+    link::{Link, ModeChoice},
+    pins::{GenerationPins, Lock, Place, Root},
+    sys,
+};
+
+/// The filter that is on an interface already.
+#[derive(Debug)]
+struct Present {
+    link: Link,
+    mode: Mode,
+    program: u32,
+}
+
+/// The pins of a generation that is not in force for good yet: dropped, they are removed, so that a failure
+/// leaves no trace.
+#[derive(Debug)]
+struct Draft {
+    place: Place,
+    pins: GenerationPins,
+    kept: bool,
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        // Nothing better can be done about an error here: the next command removes left-overs.
+        let _ = self.pins.remove();
+        if !self.place.link().exists() {
+            let _ = self.place.remove();
+        }
+    }
+}
+
+/// A generation, whole and pinned, that is not under the link yet.
+#[derive(Debug)]
+pub(super) struct Staged {
+    interface: Interface,
+    present: Option<Present>,
+    generation: Generation,
+    draft: Draft,
+    // Last, so that the lock is held while the draft is removed.
+    lock: Lock,
+}
+
+impl Staged {
+    pub(super) fn new(
+        root: &Root,
+        interface: &Interface,
+        request: &Request<'_>,
+        tables: Option<&GenerationPins>,
+    ) -> Result<Self, DatapathError> {
+        let place = root.place(interface)?;
+        let lock = place.lock(interface)?;
+        let present = present(&place, interface)?;
+        if let Some(present) = &present {
+            refuse_other_mode(interface, present.mode, request.mode)?;
+        } else {
+            // Left by a filter whose interface went away, or by a process that died half-way.
+            clear(&place)?;
+        }
+        let draft = Draft {
+            pins: place.next_generation()?,
+            place,
+            kept: false,
+        };
+        let generation = load(&draft, request, tables)?;
+        Ok(Self {
+            interface: interface.clone(),
+            present,
+            generation,
+            draft,
+            lock,
+        })
+    }
+
+    /// Where it is pinned.
+    pub(super) const fn pins(&self) -> &GenerationPins {
+        &self.draft.pins
+    }
+
+    /// Puts the program under the interface's link, making one if there is none.
+    pub(super) fn commit(self, choice: ModeChoice) -> Result<Committed, DatapathError> {
+        let program = self.generation.fd()?;
+        let (before, mode, fallback) = if let Some(present) = self.present {
+            let replaced = program_in_force(&self.draft.place, present.program)?;
+            present.link.replace(program)?;
+            let before = Before::Filter {
+                link: present.link,
+                program: replaced,
+            };
+            (before, present.mode, None)
+        } else {
+            let new = Link::create(program, &self.interface, choice)?;
+            new.link.pin(&self.draft.place.link())?;
+            (Before::Nothing, new.mode, new.fallback)
+        };
+        Ok(Committed {
+            interface: self.interface,
+            before,
+            mode,
+            fallback,
+            generation: self.generation,
+            draft: self.draft,
+            lock: self.lock,
+        })
+    }
+}
+
+/// Loads and fills a generation and pins all of it.
+fn load(
+    draft: &Draft,
+    request: &Request<'_>,
+    tables: Option<&GenerationPins>,
+) -> Result<Generation, DatapathError> {
+    let Draft { place, pins, .. } = draft;
+    if let Some(tables) = tables {
+        share(&tables.ipv4(), &pins.ipv4())?;
+        share(&tables.ipv6(), &pins.ipv6())?;
+    }
+    discard_foreign_counters(&place.counters())?;
+    let generation = Generation::load_with(
+        request.plan,
+        Some(&Pinning {
+            counters: &place.counters(),
+            ipv4: &pins.ipv4(),
+            ipv6: &pins.ipv6(),
+            filled: tables.is_some(),
+        }),
+    )?;
+    sys::object::pin(generation.fd()?, &pins.program())
+        .map_err(DatapathError::pin("pinning the program at", pins.program()))?;
+    let about = About {
+        since: Some(Timestamp::now()),
+        ..request.about.clone()
+    };
+    about.pin(&pins.about())?;
+    Ok(generation)
+}
+
+/// What stood on the interface before a commit.
+#[derive(Debug)]
+enum Before {
+    Nothing,
+    Filter {
+        link: Link,
+        program: Option<OwnedFd>,
+    },
+}
+
+/// A generation that is in force, while others of the same request may still fail.
+#[derive(Debug)]
+pub(super) struct Committed {
+    interface: Interface,
+    before: Before,
+    mode: Mode,
+    fallback: Option<String>,
+    generation: Generation,
+    draft: Draft,
+    lock: Lock,
+}
+
+impl Committed {
+    /// Puts back what was in force before.
+    pub(super) fn roll_back(self) {
+        // The request has failed already, with an error that says more than one about the way back.
+        let _ = match &self.before {
+            Before::Nothing => detach_place(&self.draft.place),
+            Before::Filter {
+                link,
+                program: Some(program),
+            } => link.replace(program.as_fd()),
+            Before::Filter { program: None, .. } => Ok(()),
+        };
+    }
+
+    /// Keeps the generation, and removes those that it replaces.
+    pub(super) fn finish(mut self) -> Result<Filter, DatapathError> {
+        self.draft.kept = true;
+        for pins in self.draft.place.generations()? {
+            if pins != self.draft.pins {
+                pins.remove()?;
+            }
+        }
+        Ok(Filter {
+            interface: self.interface,
+            mode: self.mode,
+            fallback: self.fallback,
+            replaced: matches!(self.before, Before::Filter { .. }),
+            generation: self.generation,
+            place: self.draft.place.clone(),
+            _lock: self.lock,
+        })
+    }
+}
+
+/// The filter of ours that is attached to the interface; an error if a program of another's is.
+fn present(place: &Place, interface: &Interface) -> Result<Option<Present>, DatapathError> {
+    let link = Link::open(&place.link())?;
+    let attached = interface.xdp()?;
+    if let Some(link) = link {
+        let info = link.info()?;
+        if info.interface == interface.index {
+            return Ok(Some(Present {
+                link,
+                mode: attached.map_or(Mode::Native, |attached| attached.mode),
+                program: info.program,
+            }));
+        }
+    }
+    match attached {
+        None => Ok(None),
+        Some(attached) => Err(DatapathError::OtherProgram {
+            interface: interface.name.clone(),
+            program: describe_program(attached.program),
+            mode: attached.mode,
+        }),
+    }
+}
+
+fn describe_program(id: u32) -> String {
+    // Only CAP_SYS_ADMIN may look at programs by id; without it the number must do.
+    let name = sys::object::open_program(id)
+        .and_then(|program| sys::object::program_info(program.as_fd()))
+        .map(|info| info.name());
+    match name {
+        Ok(name) if !name.is_empty() => format!("another XDP program, `{name}` (id {id}),"),
+        _ => format!("another XDP program (id {id})"),
+    }
+}
+
+fn refuse_other_mode(
+    interface: &Interface,
+    running: Mode,
+    choice: ModeChoice,
+) -> Result<(), DatapathError> {
+    match (choice, running) {
+        (ModeChoice::Native, Mode::Generic)
+        | (ModeChoice::Generic, Mode::Native | Mode::Offload) => Err(DatapathError::OtherMode {
+            interface: interface.name.clone(),
+            running,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Removes all that is pinned at a place where no filter is attached.
+fn clear(place: &Place) -> Result<(), DatapathError> {
+    for pins in place.generations()? {
+        pins.remove()?;
+    }
+    for pin in [place.link(), place.counters()] {
+        match std::fs::remove_file(&pin) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(DatapathError::pin("removing the pin", pin)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Pins the map at `from` also at `to`.
+fn share(from: &Path, to: &Path) -> Result<(), DatapathError> {
+    sys::object::open_pin(from)
+        .and_then(|map| sys::object::pin(map.as_fd(), to))
+        .map_err(DatapathError::pin("pinning a shared table at", to))
+}
+
+/// Removes pinned counters of another layout, which another version left: aya would take them unchecked.
+fn discard_foreign_counters(path: &Path) -> Result<(), DatapathError> {
+    let Ok(map) = MapData::from_pin(path) else {
+        return Ok(());
+    };
+    let info = map.info().map_err(DatapathError::map("COUNTERS"))?;
+    let ours = info.map_type().ok() == Some(aya::maps::MapType::PerCpuArray)
+        && info.key_size() == 4
+        && info.value_size() as usize == size_of::<Counter>()
+        && info.max_entries() == counter::CAPACITY;
+    if ours {
+        return Ok(());
+    }
+    std::fs::remove_file(path).map_err(DatapathError::pin("removing the pin", path))
+}
+
+/// The program with this id, from its generation's pins.
+fn program_in_force(place: &Place, program: u32) -> Result<Option<OwnedFd>, DatapathError> {
+    Ok(place
+        .generation_of(program)?
+        .and_then(|pins| sys::object::open_pin(&pins.program()).ok()))
+}

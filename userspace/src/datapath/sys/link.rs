@@ -1,0 +1,108 @@
+//! XDP links.
+
+use std::{
+    io,
+    os::fd::{BorrowedFd, OwnedFd},
+};
+
+use super::{
+    Attributes, bpf, bpf_fd, number,
+    object::{Info, object_info},
+};
+
+const BPF_LINK_CREATE: i32 = 28;
+const BPF_LINK_UPDATE: i32 = 29;
+const BPF_LINK_DETACH: i32 = 34;
+const BPF_XDP: u32 = 37;
+
+/// Attaches an XDP program to an interface, with `XDP_FLAGS_…` saying in which mode.
+///
+/// # Minimum kernel version
+///
+/// 5.9.
+pub(in crate::datapath) fn create(
+    program: BorrowedFd<'_>,
+    interface: u32,
+    flags: u32,
+) -> io::Result<OwnedFd> {
+    #[repr(C)]
+    struct LinkCreate {
+        prog_fd: u32,
+        target_ifindex: u32,
+        attach_type: u32,
+        flags: u32,
+    }
+    // SAFETY: integers only, no padding, no address.
+    unsafe impl Attributes for LinkCreate {
+        const COMMAND: i32 = BPF_LINK_CREATE;
+    }
+
+    bpf_fd(&mut LinkCreate {
+        prog_fd: number(program),
+        target_ifindex: interface,
+        attach_type: BPF_XDP,
+        flags,
+    })
+}
+
+/// Replaces the program under a link, in one step.
+pub(in crate::datapath) fn update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    #[repr(C)]
+    struct LinkUpdate {
+        link_fd: u32,
+        new_prog_fd: u32,
+        flags: u32,
+        old_prog_fd: u32,
+    }
+    // SAFETY: integers only, no padding, no address.
+    unsafe impl Attributes for LinkUpdate {
+        const COMMAND: i32 = BPF_LINK_UPDATE;
+    }
+
+    bpf(&mut LinkUpdate {
+        link_fd: number(link),
+        new_prog_fd: number(program),
+        flags: 0,
+        old_prog_fd: 0,
+    })?;
+    Ok(())
+}
+
+/// Detaches a link from its interface, whoever else holds it or has it pinned.
+pub(in crate::datapath) fn detach(link: BorrowedFd<'_>) -> io::Result<()> {
+    #[repr(C)]
+    struct LinkDetach {
+        link_fd: u32,
+    }
+    // SAFETY: one integer, no address.
+    unsafe impl Attributes for LinkDetach {
+        const COMMAND: i32 = BPF_LINK_DETACH;
+    }
+
+    bpf(&mut LinkDetach {
+        link_fd: number(link),
+    })?;
+    Ok(())
+}
+
+/// What the kernel tells of an XDP link.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::datapath) struct LinkInfo {
+    link_type: u32,
+    /// The link's id.
+    pub(in crate::datapath) id: u32,
+    /// The id of the program that it holds.
+    pub(in crate::datapath) program: u32,
+    pad: u32,
+    /// The interface that it is attached to; 0 when it was detached, or the interface is gone.
+    pub(in crate::datapath) interface: u32,
+    pad_end: u32,
+}
+// SAFETY: integers only. The kernel's union after `program` is aligned to 8 bytes: hence `pad`.
+unsafe impl Info for LinkInfo {}
+
+/// What the kernel tells of a link.
+pub(in crate::datapath) fn info(link: BorrowedFd<'_>) -> io::Result<LinkInfo> {
+    object_info(link)
+}
