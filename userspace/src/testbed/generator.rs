@@ -26,15 +26,20 @@ pub const MOST_SOURCES: usize = 1 << 20;
 /// Frames that the kernel makes, sends and lets be received before it makes the next. A veth end queues 256.
 const BATCH: u32 = 64;
 
-/// Frames in one system call: a few milliseconds of work, so that a signal is soon obeyed.
-const CHUNK: u32 = 1 << 14;
+/// Frames in the first system call, from whose time the size of the next ones follows. Each call costs some
+/// 30 ms, in which the kernel makes a pool of pages and takes it apart again: calls should be few.
+const FIRST_CHUNK: u32 = 1 << 16;
+/// The fewest frames in a later call.
+const LEAST_CHUNK: u128 = 1 << 14;
+/// The most frames in a call: a few seconds of work.
+const MOST_CHUNK: u128 = 1 << 22;
 
 /// When a burst ends: at whichever is reached first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// After so many frames, exactly.
     pub frames: u64,
-    /// After so much time, and the few milliseconds that a chunk of frames takes.
+    /// After about so much time on the clock.
     pub time: Duration,
 }
 
@@ -43,7 +48,7 @@ pub struct Limit {
 pub struct Burst {
     /// How many frames.
     pub frames: u64,
-    /// In how much time.
+    /// In how much time: the kernel's own measure of sending and receiving, without what it takes to begin.
     pub time: Duration,
 }
 
@@ -121,22 +126,33 @@ impl<'a> Generator<'a> {
         self.end.run(|| {
             let start = Instant::now();
             let mut burst = Burst::default();
-            while burst.frames < limit.frames && burst.time < limit.time {
+            let mut chunk = FIRST_CHUNK;
+            while burst.frames < limit.frames && start.elapsed() < limit.time {
                 let left = limit.frames - burst.frames;
-                let repeat = u32::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+                let repeat = u32::try_from(left).map_or(chunk, |left| left.min(chunk));
                 let options = TestRunOptions {
                     data_in: Some(&self.frame),
                     repeat,
                     attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
                     ..TestRunOptions::default()
                 };
-                program.test_run(options).map_err(refused)?;
+                let each = program.test_run(options).map_err(refused)?.duration;
                 burst.frames += u64::from(repeat);
-                burst.time = start.elapsed();
+                burst.time += each * repeat;
+                chunk = chunk_of(limit.time.saturating_sub(start.elapsed()), each);
             }
             Ok(burst)
         })?
     }
+}
+
+/// How many frames take so much time, if each one takes so much.
+fn chunk_of(time: Duration, each: Duration) -> u32 {
+    let frames = time.as_nanos() / each.as_nanos().max(1);
+    // At most 2^22.
+    #[allow(clippy::cast_possible_truncation)]
+    let chunk = frames.clamp(LEAST_CHUNK, MOST_CHUNK) as u32;
+    chunk
 }
 
 /// Fills the map of sources, all of its slots.
@@ -190,5 +206,19 @@ fn refused(error: ProgramError) -> TestbedError {
             TestbedError::NoLiveFrames
         }
         error => TestbedError::generator("running")(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_fills_the_time_that_is_left() {
+        let chunk = |time, each| chunk_of(Duration::from_millis(time), Duration::from_nanos(each));
+        assert_eq!(chunk(500, 500), 1_000_000);
+        assert_eq!(chunk(0, 500), 1 << 14);
+        assert_eq!(chunk(60_000, 500), 1 << 22);
+        assert_eq!(chunk(1, 0), 1_000_000);
     }
 }
