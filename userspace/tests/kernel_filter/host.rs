@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -12,7 +12,7 @@ use std::{
 
 use geodrop::{
     datapath::{interface::Attached, pins::Root, status::Status},
-    testbed::{Probe, Veth, Wire, probe::Transport, veth::Settings},
+    testbed::{Generator, Probe, Veth, Wire, generator::Limit, probe::Transport, veth::Settings},
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -127,6 +127,32 @@ impl Host {
             Ok(enforcing.map(|running| running.counters.dropped()).sum())
         };
         self.wire.fates(&[probe], dropped).unwrap().arrived.len() == 1
+    }
+
+    /// Sends frames from a blocked address as fast as they go, and calls `work` over and over meanwhile. Returns
+    /// how many frames were sent, how many got past XDP (or as many of them as could be kept), and how often
+    /// `work` was called.
+    pub(crate) fn under_load(&self, work: impl Fn()) -> (u64, usize, usize) {
+        let sources: [Ipv4Addr; 1] = [BLOCKED.parse().unwrap()];
+        let generator = Generator::load(&self.veth.client, &sources).unwrap();
+        let limit = Limit {
+            frames: u64::MAX,
+            time: Duration::from_secs(2),
+        };
+        let (sent, calls) = thread::scope(|scope| {
+            let burst = scope.spawn(|| generator.run(limit).unwrap());
+            let mut calls = 0;
+            while !burst.is_finished() {
+                work();
+                calls += 1;
+            }
+            (burst.join().unwrap().frames, calls)
+        });
+        let mut arrived = 0;
+        while self.wire.receive().unwrap().is_some() {
+            arrived += 1;
+        }
+        (sent, arrived, calls)
     }
 
     /// The XDP program on the host's interface.
