@@ -1,4 +1,4 @@
-//! Reads `first,last,country` files, such as those of ip-location-db and DB-IP.
+//! Reads `first,last,country` files, such as those of ip-location-db.
 //!
 //! ```text
 //! 1.0.0.0,1.0.0.255,AU
