@@ -44,6 +44,9 @@ pub(super) fn attach(
     log: bool,
 ) -> anyhow::Result<Vec<Filter>> {
     let root = options.pins.root();
+    if root.prepare()? {
+        eprintln!("geodrop: mounted the bpf file system, which was missing, at /sys/fs/bpf");
+    }
     let filters = filter::attach(
         &root,
         &resolved.interfaces,

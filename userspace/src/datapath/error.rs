@@ -17,6 +17,13 @@ pub enum DatapathError {
         missing: String,
     },
 
+    /// The pins may not be read.
+    #[error("{path} may not be read by this user; run it as root, for example with `sudo`")]
+    Unreadable {
+        /// The directory.
+        path: PathBuf,
+    },
+
     /// No interface of that name.
     #[error("there is no interface `{name}` here; the interfaces are: {known}")]
     UnknownInterface {

@@ -84,12 +84,47 @@ pub fn trie<A: Address>(
     map: &MapData,
     entries: &[Entry<A>],
 ) -> Result<(), DatapathError> {
-    fill(table, map.fd().as_fd(), &Entries::of(entries))
+    fill(table, &mut map.fd().as_fd(), &Entries::of(entries))
+}
+
+/// What can be done to a trie: what the kernel offers, and what a test has it answer.
+pub(super) trait Trie {
+    /// Sets many entries. Returns how many were set, and what stopped it when these are not all.
+    fn update_batch(
+        &mut self,
+        keys: &[u8],
+        values: &[u8],
+    ) -> io::Result<(usize, Option<io::Error>)>;
+
+    /// Sets one entry.
+    fn update(&mut self, key: &[u8], value: &[u8]) -> io::Result<()>;
+
+    /// Counts the entries.
+    fn count(&mut self) -> io::Result<usize>;
+}
+
+impl Trie for BorrowedFd<'_> {
+    fn update_batch(
+        &mut self,
+        keys: &[u8],
+        values: &[u8],
+    ) -> io::Result<(usize, Option<io::Error>)> {
+        sys::map::update_batch(*self, keys, values)
+    }
+
+    fn update(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        sys::map::update(*self, key, value)
+    }
+
+    fn count(&mut self) -> io::Result<usize> {
+        sys::map::count_entries(*self)
+    }
 }
 
 /// Puts all entries into an empty trie and verifies that they are there.
 ///
-/// In batches where the kernel has them; one by one from where a batch stopped, or where it has none.
+/// In batches where the kernel has them, resumed where one stopped for want of memory; one by one where it
+/// has none.
 ///
 /// # Errors
 ///
@@ -97,7 +132,7 @@ pub fn trie<A: Address>(
 /// The trie is then of no use, and no program uses it yet.
 pub(super) fn fill(
     table: &str,
-    map: BorrowedFd<'_>,
+    trie: &mut impl Trie,
     entries: &Entries,
 ) -> Result<(), DatapathError> {
     if entries.count == 0 {
@@ -121,10 +156,10 @@ pub(super) fn fill(
     let mut patience = PATIENCE;
     while filled < entries.count {
         let (added, stopped) = if batches {
-            sys::map::update_batch(map, entries.keys_from(filled), entries.values_from(filled))
+            trie.update_batch(entries.keys_from(filled), entries.values_from(filled))
                 .map_err(|error| failed(filled, error))?
         } else {
-            match sys::map::update(map, entries.key(filled), entries.value(filled)) {
+            match trie.update(entries.key(filled), entries.value(filled)) {
                 Ok(()) => (1, None),
                 Err(error) => (0, Some(error)),
             }
@@ -133,47 +168,183 @@ pub(super) fn fill(
         if added > 0 {
             patience = PATIENCE;
         }
-        let Some(error) = stopped else { continue };
-        match error.raw_os_error() {
-            Some(ENOTSUPP | libc::EOPNOTSUPP | libc::EINVAL) if batches && filled == 0 => {
-                batches = false;
-            }
-            Some(libc::ENOMEM | libc::EAGAIN | libc::EINTR | libc::EBUSY) if patience > 0 => {
+        match stopped {
+            None => {}
+            Some(error) if batches && filled == 0 && is_unsupported(&error) => batches = false,
+            Some(error) if patience > 0 && may_pass(&error) => {
                 patience -= 1;
                 thread::sleep(PAUSE);
             }
-            _ => return Err(failed(filled, error)),
+            Some(error) => return Err(failed(filled, error)),
         }
     }
-    verify(table, map, entries.count)
+    verify(table, trie, entries.count)
 }
 
-fn verify(table: &str, map: BorrowedFd<'_>, wanted: usize) -> Result<(), DatapathError> {
-    let found = match sys::map::count_entries(map) {
-        Ok(found) => found,
-        // A kernel that cannot read a trie in batches; it acknowledged every entry.
-        Err(error)
-            if matches!(
-                error.raw_os_error(),
-                Some(ENOTSUPP | libc::EOPNOTSUPP | libc::EINVAL)
-            ) =>
-        {
-            return Ok(());
-        }
-        Err(source) => {
-            return Err(DatapathError::System {
-                what: format!("counting the entries of table {table}"),
-                source,
-            });
-        }
-    };
-    if found == wanted {
-        Ok(())
-    } else {
-        Err(DatapathError::Verify {
+/// Whether the kernel does not have this operation for this type of map.
+fn is_unsupported(error: &io::Error) -> bool {
+    let number = error.raw_os_error();
+    matches!(number, Some(ENOTSUPP | libc::EOPNOTSUPP | libc::EINVAL))
+}
+
+/// Whether trying again may help.
+fn may_pass(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENOMEM | libc::EAGAIN | libc::EINTR | libc::EBUSY)
+    )
+}
+
+fn verify(table: &str, trie: &mut impl Trie, wanted: usize) -> Result<(), DatapathError> {
+    match trie.count() {
+        Ok(found) if found == wanted => Ok(()),
+        Ok(found) => Err(DatapathError::Verify {
             table: table.to_owned(),
             found,
             wanted,
-        })
+        }),
+        // A kernel that cannot read a trie in batches; it acknowledged every entry.
+        Err(error) if is_unsupported(&error) => Ok(()),
+        Err(source) => Err(DatapathError::System {
+            what: format!("counting the entries of table {table}"),
+            source,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// A trie that refuses updates as it is told.
+    #[derive(Default)]
+    struct Reluctant {
+        entries: BTreeMap<Vec<u8>, Vec<u8>>,
+        /// An error number for the call after so many entries, each used once.
+        refusals: Vec<(usize, i32)>,
+        /// Whether it has no batches.
+        single: bool,
+        /// How many entries it loses without a word.
+        lost: usize,
+    }
+
+    impl Reluctant {
+        fn refusal(&mut self) -> Option<io::Error> {
+            let (after, number) = *self.refusals.last()?;
+            (self.entries.len() == after).then(|| {
+                self.refusals.pop();
+                io::Error::from_raw_os_error(number)
+            })
+        }
+    }
+
+    impl Trie for Reluctant {
+        fn update_batch(
+            &mut self,
+            keys: &[u8],
+            values: &[u8],
+        ) -> io::Result<(usize, Option<io::Error>)> {
+            if self.single {
+                return Ok((0, Some(io::Error::from_raw_os_error(ENOTSUPP))));
+            }
+            for (index, (key, value)) in keys.chunks(8).zip(values.chunks(2)).enumerate() {
+                if let Err(error) = self.update(key, value) {
+                    return Ok((index, Some(error)));
+                }
+            }
+            Ok((values.len() / 2, None))
+        }
+
+        fn update(&mut self, key: &[u8], value: &[u8]) -> io::Result<()> {
+            if let Some(refusal) = self.refusal() {
+                return Err(refusal);
+            }
+            self.entries.insert(key.to_vec(), value.to_vec());
+            Ok(())
+        }
+
+        fn count(&mut self) -> io::Result<usize> {
+            Ok(self.entries.len() - self.lost)
+        }
+    }
+
+    fn ten_entries() -> Entries {
+        Entries {
+            keys: (0_u64..10).flat_map(u64::to_be_bytes).collect(),
+            values: (0_u16..10).flat_map(u16::to_ne_bytes).collect(),
+            count: 10,
+        }
+    }
+
+    fn fill_ten(trie: &mut Reluctant) -> Result<(), String> {
+        fill("IPV4", trie, &ten_entries()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_trie_that_wants_memory_in_between_is_filled_whole() {
+        for single in [false, true] {
+            let mut trie = Reluctant {
+                refusals: vec![
+                    (9, libc::ENOMEM),
+                    (2, libc::ENOMEM),
+                    (2, libc::ENOMEM),
+                    (0, libc::EAGAIN),
+                ],
+                single,
+                ..Reluctant::default()
+            };
+            assert_eq!(fill_ten(&mut trie), Ok(()));
+            let expected = (0_u64..10).zip(0_u16..);
+            let expected =
+                expected.map(|(key, value)| (key.to_be_bytes().into(), value.to_ne_bytes().into()));
+            assert_eq!(trie.entries, expected.collect());
+        }
+    }
+
+    #[test]
+    fn a_trie_that_stays_out_of_memory_is_an_error_with_a_remedy() {
+        let mut trie = Reluctant {
+            refusals: vec![(3, libc::ENOMEM); 1 + PATIENCE as usize],
+            ..Reluctant::default()
+        };
+        let error = fill_ten(&mut trie).unwrap_err();
+        assert!(
+            error.starts_with("table IPV4 took 3 of 10 entries"),
+            "{error}"
+        );
+        assert!(error.contains("memory limit"), "{error}");
+    }
+
+    #[test]
+    fn any_other_refusal_ends_it_at_once() {
+        let mut trie = Reluctant {
+            refusals: vec![(4, libc::ENOSPC)],
+            ..Reluctant::default()
+        };
+        let error = fill_ten(&mut trie).unwrap_err();
+        assert!(
+            error.starts_with("table IPV4 took 4 of 10 entries"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn entries_that_vanish_are_found_out() {
+        let mut trie = Reluctant {
+            lost: 1,
+            ..Reluctant::default()
+        };
+        let error = fill_ten(&mut trie).unwrap_err();
+        assert!(
+            error.contains("holds 9 entries where 10 were put in"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn no_entries_are_no_work() {
+        assert!(fill("IPV4", &mut Reluctant::default(), &Entries::default()).is_ok());
     }
 }

@@ -1,7 +1,7 @@
 //! Attaching, replacing and detaching filters, on one interface or several.
 //!
 //! Everything that can fail is done before anything changes: each interface's generation is loaded, filled
-//! and pinned first ([`Staged`]); then the programs go under their links, and what is already done is undone
+//! and pinned first (`staging`); then the programs go under their links, and what is already done is undone
 //! if one refuses; only then what the new generations replace is removed.
 
 use super::{
@@ -78,7 +78,6 @@ pub fn attach(
     interfaces: &[Interface],
     request: &Request<'_>,
 ) -> Result<Vec<Filter>, DatapathError> {
-    privileges::check()?;
     root.prepare()?;
     let mut staged: Vec<Staged> = Vec::new();
     for interface in interfaces {

@@ -98,7 +98,7 @@ impl Generation {
         let mut ebpf = loader.load(object::FILTER).map_err(Box::new)?;
         if !pinning.is_some_and(|pinning| pinning.filled) {
             for (name, entries) in [("IPV4", &ipv4), ("IPV6", &ipv6)] {
-                fill::fill(name, map(&ebpf, name)?.fd().as_fd(), entries)?;
+                fill::fill(name, &mut map(&ebpf, name)?.fd().as_fd(), entries)?;
             }
         }
         let program = load_program(&mut ebpf)?;

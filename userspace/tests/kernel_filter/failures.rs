@@ -202,6 +202,22 @@ fn an_interface_that_goes_away_leaves_pins_that_detach_removes() {
     assert!(!host.pins.exists());
 }
 
+/// Runs the command on the host as a user without any rights.
+fn as_nobody(host: &Host, arguments: &[&str]) -> (Option<i32>, String) {
+    // util-linux's tool, because a user's id alone does not take root's capabilities away.
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .args(["--bounding-set", "-all", "--inh-caps", "-all"])
+        .arg(env!("CARGO_BIN_EXE_geodrop"))
+        .args(arguments);
+    let output = host.veth.server.run(|| command.output()).unwrap().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
 #[test]
 fn without_root() {
     let host = Host::new();
@@ -210,22 +226,8 @@ fn without_root() {
         &["run", "-i", "lo"],
         &["detach", "--all"],
     ] {
-        let output = host
-            .veth
-            .server
-            .run(|| {
-                // util-linux's tool, because a user's id alone does not take root's capabilities away.
-                Command::new("setpriv")
-                    .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
-                    .args(["--bounding-set", "-all", "--inh-caps", "-all"])
-                    .arg(env!("CARGO_BIN_EXE_geodrop"))
-                    .args(arguments)
-                    .output()
-            })
-            .unwrap()
-            .unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        let (status, said) = as_nobody(&host, arguments);
+        assert_eq!(status, Some(1), "{said}");
         assert!(
             said.contains(
                 "needs CAP_BPF and CAP_NET_ADMIN, which this process does not have; run it as root"
@@ -233,4 +235,14 @@ fn without_root() {
             "{said}"
         );
     }
+    host.succeed(&["attach", "-i", "server"]);
+    let (status, said) = as_nobody(
+        &host,
+        &["status", "--pin-root", host.pins.to_str().unwrap()],
+    );
+    assert_eq!(status, Some(1));
+    assert!(
+        said.contains("may not be read by this user; run it as root"),
+        "{said}"
+    );
 }

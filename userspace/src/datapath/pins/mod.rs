@@ -37,7 +37,7 @@ use rustix::{
 pub use lock::Lock;
 pub use place::{GenerationPins, Place};
 
-use super::{error::DatapathError, interface::Interface};
+use super::{error::DatapathError, interface::Interface, privileges};
 
 /// Where pins are, unless said otherwise.
 pub const DEFAULT_ROOT: &str = "/sys/fs/bpf/geodrop";
@@ -67,8 +67,9 @@ impl Root {
     ///
     /// # Errors
     ///
-    /// When it can do neither, or what it mounted would vanish with this process.
+    /// When this process may not, when it can do neither, or when what it mounted would vanish with it.
     pub fn prepare(&self) -> Result<bool, DatapathError> {
+        privileges::check()?;
         let existing = self
             .path
             .ancestors()
@@ -182,6 +183,11 @@ fn list(directory: &Path) -> Result<Vec<PathBuf>, DatapathError> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(DatapathError::Unreadable {
+                path: directory.to_owned(),
+            });
+        }
         Err(error) => return Err(failed(error)),
     };
     entries
