@@ -1,0 +1,111 @@
+//! How long it takes from the start to a filter that is attached, and which part takes how much of it.
+//!
+//! | row | from | to |
+//! |---|---|---|
+//! | `decode` | the bytes of the built-in snapshot | regions |
+//! | `resolve` | a policy and regions | a rule set |
+//! | `prefixes` | a rule set | the entries of both tries |
+//! | `load` | a rule set | a program in the kernel, its tables filled: `prefixes` is in it |
+//! | `attach` | that program | a link on an interface, in native mode |
+//! | `whole` | the snapshot | that link: `decode`, `resolve`, `load` and `attach`, once each |
+//!
+//! Nothing is pinned, and the interface is one end of a veth pair between two namespaces that are this
+//! process's alone. Taking down what was started is not timed, but not free: the kernel gives the memory of a
+//! trie back later, on some CPU, so the next start waits until this is likely to be over.
+
+#![allow(
+    clippy::expect_used,
+    reason = "what fails here leaves nothing to measure"
+)]
+
+use std::{process::ExitCode, time::Duration};
+
+use criterion::{Criterion, SamplingMode};
+use geodrop::{
+    datapath::{
+        DatapathError, ModeChoice, NewLink,
+        generation::{Generation, Plan},
+    },
+    geoip::{self, Regions},
+    policy::Ruleset,
+    table::lpm,
+    testbed::veth::{End, Settings, Veth},
+};
+use geodrop_bench::{call::Purpose, measure::timed, tables::Table};
+
+fn main() -> ExitCode {
+    let purpose = Purpose::of_this_process();
+    if let Some(status) = purpose.refusal() {
+        return status;
+    }
+    let mut criterion = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
+    let veth = Veth::new(Settings::default()).expect("making a veth pair");
+    let regions = geoip::builtin().expect("reading the built-in data").regions;
+    criterion.bench_function("start/decode", |bencher| {
+        bencher.iter_with_large_drop(geoip::builtin);
+    });
+    for table in Table::ALL {
+        bench(&mut criterion, table, &regions, &veth.server);
+    }
+    criterion.final_summary();
+    ExitCode::SUCCESS
+}
+
+/// Measures the start of a filter with one table.
+fn bench(criterion: &mut Criterion, table: Table, regions: &Regions, server: &End) {
+    let ruleset = table.ruleset(regions);
+    let mut group = criterion.benchmark_group(format!("start/{}", table.name()));
+    // A start takes up to a second: as few of them as criterion takes.
+    group.sampling_mode(SamplingMode::Flat);
+    group.bench_function("resolve", |bencher| {
+        bencher.iter_with_large_drop(|| table.ruleset(regions));
+    });
+    group.bench_function("prefixes", |bencher| {
+        bencher.iter_with_large_drop(|| {
+            (lpm::prefixes(ruleset.ipv4()), lpm::prefixes(ruleset.ipv6()))
+        });
+    });
+    group.bench_function("load", |bencher| {
+        bencher.iter_custom(|times| timed(times, || load(&ruleset)).expect("loading the filter"));
+    });
+    group.bench_function("attach", |bencher| {
+        let generation = load(&ruleset).expect("loading the filter");
+        bencher.iter_custom(|times| {
+            server
+                .run(|| timed(times, || attach(&generation, server)))
+                .expect("entering the namespace")
+                .expect("attaching the filter")
+        });
+    });
+    group.bench_function("whole", |bencher| {
+        bencher.iter_custom(|times| {
+            server
+                .run(|| timed(times, || start(table, server)))
+                .expect("entering the namespace")
+                .expect("starting the filter")
+        });
+    });
+    group.finish();
+}
+
+fn load(ruleset: &Ruleset) -> Result<Generation, DatapathError> {
+    Generation::load(Plan {
+        ruleset,
+        monitor: false,
+        log: false,
+    })
+}
+
+fn attach(generation: &Generation, server: &End) -> Result<NewLink, DatapathError> {
+    generation.attach_unpinned(&server.interface, ModeChoice::Native)
+}
+
+fn start(table: Table, server: &End) -> Result<(NewLink, Generation), DatapathError> {
+    let regions = geoip::builtin().expect("reading the built-in data").regions;
+    let generation = load(&table.ruleset(&regions))?;
+    Ok((attach(&generation, server)?, generation))
+}

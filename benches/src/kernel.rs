@@ -1,0 +1,198 @@
+//! Lookups in the kernel, by `BPF_PROG_TEST_RUN`.
+//!
+//! A run of a program takes the next of many addresses from an array and looks it up: one lookup, as a packet
+//! pays it. The next run does not wait for what this one found, and what a processor does ahead of time it
+//! does for packets as well. The baseline takes the next address and looks nothing up; what a run costs
+//! beyond it is the cost of the lookup.
+//!
+//! The kernel says how long a run took in whole nanoseconds, which is too coarse for what is to be
+//! measured. So the whole system call is timed, over so many runs that entering and leaving the kernel, some
+//! microseconds, does not show.
+
+use std::{
+    marker::PhantomData,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, ensure};
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Array, Map},
+    programs::{TestRun as _, TestRunOptions, TestRunResult, Xdp},
+};
+use geodrop::{
+    datapath::{fill, object},
+    table::lpm::Entry,
+};
+
+use crate::family::Family;
+
+/// The most runs that one system call is asked for: some seconds of the slowest.
+const AT_ONCE: u32 = 1 << 22;
+
+/// The shortest frame that the kernel takes. Nobody reads it.
+const FRAME: [u8; 14] = [0; 14];
+
+/// What a run of a program does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// All but the lookup.
+    Baseline,
+    /// Looks an address up in the kernel's own `BPF_MAP_TYPE_LPM_TRIE`.
+    Lpm,
+}
+
+impl Program {
+    const ALL: [Self; 2] = [Self::Baseline, Self::Lpm];
+
+    /// The name, as it stands in the names of benches.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Baseline => "baseline",
+            Self::Lpm => "lpm",
+        }
+    }
+
+    /// The name that the program has in the kernel object.
+    fn symbol<A: Family>(self) -> String {
+        let program = match self {
+            Self::Baseline => "baseline",
+            Self::Lpm => "lookup",
+        };
+        format!("{program}_{}", A::NAME)
+    }
+}
+
+/// The programs of a family, with a table of their own, in the kernel.
+#[derive(Debug)]
+pub struct Lookups<A> {
+    ebpf: Ebpf,
+    /// How many addresses there are to look up.
+    addresses: u32,
+    family: PhantomData<A>,
+}
+
+impl<A: Family> Lookups<A> {
+    /// Loads the programs and fills the trie. What is looked up, [`Lookups::look_up`] says: as many addresses,
+    /// which must be a power of two.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses a program, or the trie cannot be filled.
+    pub fn load(entries: &[Entry<A>], addresses: u32) -> anyhow::Result<Self> {
+        ensure!(
+            addresses.is_power_of_two(),
+            "{addresses} addresses are not a power of two"
+        );
+        let mask = addresses - 1;
+        let (table, list) = (table::<A>(), list::<A>());
+        let mut ebpf = EbpfLoader::new()
+            .override_global("ADDRESS_MASK", &mask, true)
+            .map_max_entries(&table, fill::capacity(entries.len()))
+            .map_max_entries(&list, addresses)
+            .load(object::LOOKUP_BENCH)
+            .context("loading the maps of the bench")?;
+        match ebpf.map(&table) {
+            Some(Map::LpmTrie(trie)) => fill::trie(&table, trie, entries)?,
+            _ => return Err(missing(&table)),
+        }
+        for program in Program::ALL {
+            let symbol = program.symbol::<A>();
+            let program: &mut Xdp = ebpf
+                .program_mut(&symbol)
+                .and_then(|program| program.try_into().ok())
+                .ok_or_else(|| missing(&symbol))?;
+            program
+                .load()
+                .with_context(|| format!("loading {symbol}"))?;
+        }
+        Ok(Self {
+            ebpf,
+            addresses,
+            family: PhantomData,
+        })
+    }
+
+    /// Sets what is looked up, again and again from the first to the last.
+    ///
+    /// # Errors
+    ///
+    /// When these are more or fewer addresses than were said at first, or the kernel refuses one.
+    pub fn look_up(&mut self, addresses: &[A]) -> anyhow::Result<()> {
+        ensure!(
+            addresses.len() == self.addresses as usize,
+            "{} addresses, where there is room for {}",
+            addresses.len(),
+            self.addresses
+        );
+        let list = list::<A>();
+        let map = self.ebpf.map_mut(&list).ok_or_else(|| missing(&list))?;
+        let mut array: Array<_, A::Octets> = map.try_into()?;
+        for (index, address) in (0..).zip(addresses) {
+            array
+                .set(index, address.octets(), 0)
+                .with_context(|| format!("writing address {index} of {list}"))?;
+        }
+        Ok(())
+    }
+
+    /// How long so many runs of a program take, one system call after another.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses a run.
+    pub fn time(&self, program: Program, runs: u64) -> anyhow::Result<Duration> {
+        let symbol = program.symbol::<A>();
+        let program = self.program(&symbol)?;
+        let mut left = runs;
+        let start = Instant::now();
+        while left > 0 {
+            let repeat = u32::try_from(left).unwrap_or(u32::MAX).min(AT_ONCE);
+            run(program, repeat).with_context(|| format!("running {symbol}"))?;
+            left -= u64::from(repeat);
+        }
+        Ok(start.elapsed())
+    }
+
+    /// Runs a program once, for the next address of the present CPU. Returns the XDP action that it gives:
+    /// `XDP_PASS` where it finds an even class or none, `XDP_DROP` where it finds an odd one.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the run.
+    pub fn action(&self, program: Program) -> anyhow::Result<u32> {
+        let symbol = program.symbol::<A>();
+        let result = run(self.program(&symbol)?, 1).with_context(|| format!("running {symbol}"))?;
+        Ok(result.return_value)
+    }
+
+    fn program(&self, symbol: &str) -> anyhow::Result<&Xdp> {
+        self.ebpf
+            .program(symbol)
+            .and_then(|program| program.try_into().ok())
+            .ok_or_else(|| missing(symbol))
+    }
+}
+
+fn run(program: &Xdp, repeat: u32) -> anyhow::Result<TestRunResult> {
+    Ok(program.test_run(TestRunOptions {
+        data_in: Some(&FRAME),
+        repeat,
+        ..TestRunOptions::default()
+    })?)
+}
+
+/// The name of the map that is looked up in.
+fn table<A: Family>() -> String {
+    A::NAME.to_uppercase()
+}
+
+/// The name of the map of addresses.
+fn list<A: Family>() -> String {
+    format!("{}_ADDRESSES", table::<A>())
+}
+
+fn missing(symbol: &str) -> anyhow::Error {
+    anyhow::anyhow!("the kernel object of the bench has no {symbol}")
+}

@@ -1,0 +1,213 @@
+//! What many times say.
+//!
+//! A machine is never quiet: interrupts, other processes and the clock's frequency make single times longer,
+//! now and then much longer, and never shorter. So what is compared is measured in turns, a *round* being
+//! one time of each, and every difference or ratio is taken within a round, where what slows one down
+//! slows the other too. The median of the rounds counts, and the interval around it assumes nothing about
+//! how times are distributed.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+/// The probability that a median lies outside of its interval, on each side.
+const TAIL: f64 = 0.025;
+
+/// Times of several things, measured in turns: nanoseconds a run, one of each thing in a round.
+#[derive(Clone, Debug)]
+pub struct Rounds<const N: usize> {
+    times: Vec<[f64; N]>,
+}
+
+impl<const N: usize> Rounds<N> {
+    /// Takes `count` rounds, at least one, after one that does not count; `time` says how long `runs` runs of
+    /// a thing took. Each round goes through the things in the opposite order of the round before, so
+    /// that whatever comes and goes slowly favours none.
+    ///
+    /// # Errors
+    ///
+    /// The first that `time` has.
+    pub fn measure<T: Copy, E>(
+        count: usize,
+        runs: u32,
+        things: [T; N],
+        mut time: impl FnMut(T, u32) -> Result<Duration, E>,
+    ) -> Result<Self, E> {
+        let mut order: [usize; N] = std::array::from_fn(|thing| thing);
+        let mut round = || {
+            let mut times = [0.0; N];
+            for thing in order {
+                times[thing] = nanoseconds(time(things[thing], runs)?) / f64::from(runs);
+            }
+            order.reverse();
+            Ok(times)
+        };
+        round()?;
+        let times = (0..count.max(1))
+            .map(|_| round())
+            .collect::<Result<_, _>>()?;
+        Ok(Self { times })
+    }
+
+    /// The median of what `of` makes of the rounds, each the times of the things in nanoseconds a run: one of
+    /// them, a difference, a ratio.
+    #[must_use]
+    pub fn estimate(&self, of: impl FnMut([f64; N]) -> f64) -> Estimate {
+        Estimate::of(self.times.iter().copied().map(of).collect())
+    }
+}
+
+/// A median and the interval that holds the true one with a probability of at least 95 %.
+///
+/// The interval's ends are two of the values (order statistics: how many values lie below the true median
+/// is a matter of tossing coins). With fewer than six values it is all of them, and means less than it says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The median.
+    pub median: f64,
+    /// The lower end of the interval.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+}
+
+impl Estimate {
+    /// There is at least one value.
+    fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let last = values.len() - 1;
+        let outside = values_outside(values.len());
+        Self {
+            median: f64::midpoint(values[last / 2], values[values.len() / 2]),
+            low: values[outside],
+            high: values[last - outside],
+        }
+    }
+}
+
+/// As a cost: `12.3 [12.1, 12.8]`. The unit is the reader's to name.
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { median, low, high } = self;
+        f.pad(&format!("{median:.1} [{low:.1}, {high:.1}]"))
+    }
+}
+
+/// How many of `count` sorted values lie outside of the median's interval, on each side: as many as may be,
+/// so that no more than [`TAIL`] is the probability of as few heads among `count` coins.
+#[expect(clippy::cast_precision_loss, reason = "nobody waits for 2^52 rounds")]
+fn values_outside(count: usize) -> usize {
+    let coins = count as f64;
+    let mut heads: usize = 0;
+    // The probability of exactly as many heads, and of at most as many.
+    let mut exactly = (-coins).exp2();
+    let mut at_most = exactly;
+    while at_most <= TAIL {
+        heads += 1;
+        exactly *= (coins + 1.0 - heads as f64) / heads as f64;
+        at_most += exactly;
+    }
+    // The first of so many heads that they are too probable: all fewer ones are not.
+    heads.saturating_sub(1)
+}
+
+/// A time in nanoseconds.
+#[must_use]
+pub fn nanoseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e9
+}
+
+/// How long `work` takes, called `iterations` times; what it returns is dropped while no clock runs.
+///
+/// # Errors
+///
+/// The first that `work` has.
+pub fn timed<T, E>(iterations: u64, mut work: impl FnMut() -> Result<T, E>) -> Result<Duration, E> {
+    let mut total = Duration::ZERO;
+    for _ in 0..iterations {
+        let start = Instant::now();
+        let result = work()?;
+        total += start.elapsed();
+        drop(result);
+    }
+    Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, convert::Infallible};
+
+    use super::*;
+
+    fn estimate(values: impl IntoIterator<Item = u32>) -> String {
+        Estimate::of(values.into_iter().map(f64::from).collect()).to_string()
+    }
+
+    fn near(one: f64, other: f64) -> bool {
+        (one - other).abs() < 1e-9
+    }
+
+    #[test]
+    fn intervals_are_those_of_the_tables() {
+        // Conover, Practical Nonparametric Statistics: the ranks for a median at 95 %, from 1 on.
+        for (count, lower) in [(6, 1), (8, 1), (9, 2), (12, 3), (15, 4), (20, 6), (25, 8)] {
+            assert_eq!(values_outside(count), lower - 1, "{count}");
+        }
+        assert_eq!(values_outside(1000), 468);
+    }
+
+    #[test]
+    fn medians_lie_in_the_middle() {
+        assert_eq!(estimate([7]), "7.0 [7.0, 7.0]");
+        assert_eq!(estimate([4, 1]), "2.5 [1.0, 4.0]");
+        assert_eq!(estimate([9, 1, 2]), "2.0 [1.0, 9.0]");
+        assert_eq!(estimate((1..=15).rev()), "8.0 [4.0, 12.0]");
+    }
+
+    #[test]
+    fn estimates_are_written_to_a_tenth() {
+        let estimate = Estimate::of(vec![12.34, 11.96, 13.0]);
+        assert_eq!(estimate.to_string(), "12.3 [12.0, 13.0]");
+        assert_eq!(format!("{estimate:>20}|"), "   12.3 [12.0, 13.0]|");
+    }
+
+    #[test]
+    fn what_is_compared_is_measured_in_turns() {
+        let mut order = String::new();
+        let mut clock = 0;
+        let rounds = Rounds::measure(2, 10, ["a", "b"], |thing, runs| {
+            order.push_str(thing);
+            clock += 1;
+            let cost = if thing == "a" { 5 } else { 8 };
+            // A machine that gets slower and slower.
+            Ok::<_, Infallible>(Duration::from_nanos(u64::from(runs) * (cost + clock)))
+        })
+        .unwrap();
+        assert_eq!(order, "abbaab");
+        // The clock stood at 3 to 6 when it counted.
+        let Estimate { median, low, high } = rounds.estimate(|[a, b]| b - a);
+        assert!(near(low, 2.0) && near(high, 4.0) && near(median, 3.0));
+    }
+
+    #[test]
+    fn an_error_ends_the_rounds() {
+        let rounds = Rounds::measure(3, 1, [0], |_, _| Err::<Duration, _>("refused"));
+        assert_eq!(rounds.unwrap_err(), "refused");
+    }
+
+    #[test]
+    fn dropping_is_not_timed() {
+        struct Slow<'a>(&'a Cell<u32>);
+        impl Drop for Slow<'_> {
+            fn drop(&mut self) {
+                std::thread::sleep(Duration::from_millis(50));
+                self.0.set(self.0.get() + 1);
+            }
+        }
+        let dropped = Cell::new(0);
+        let time = timed(2, || Ok::<_, Infallible>(Slow(&dropped))).unwrap();
+        assert!(time < Duration::from_millis(50));
+        assert_eq!(dropped.get(), 2);
+    }
+}
