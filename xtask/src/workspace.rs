@@ -1,9 +1,7 @@
 //! The repository that the tasks work on, and the host's cargo to work on it with.
 
 use std::{
-    env,
-    ffi::OsString,
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -31,7 +29,7 @@ impl Workspace {
 
     /// The host's cargo: the one that runs us.
     pub(crate) fn cargo(&self) -> Command {
-        let mut command = Command::new(cargo());
+        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.current_dir(&self.root);
         command
     }
@@ -69,11 +67,6 @@ impl Workspace {
     pub(crate) fn relative<'a>(&self, path: &'a Path) -> &'a Path {
         path.strip_prefix(&self.root).unwrap_or(path)
     }
-}
-
-/// The program of the host's cargo.
-pub(crate) fn cargo() -> OsString {
-    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 /// Runs a command in front of the person; its failure is an error that names it.

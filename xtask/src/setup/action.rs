@@ -9,10 +9,7 @@ use std::{
 use geodrop_toolchain::{Places, linker, rust::NIGHTLY};
 
 use super::machine::llvm_prefix;
-use crate::{
-    command::{Invocation, Privilege},
-    workspace,
-};
+use crate::command::{Invocation, Privilege};
 
 /// Something to install.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,16 +195,7 @@ impl Action {
                     .collect()
             }
             Self::Linker { llvm } => {
-                // Where there is no home, this is never run, only shown.
-                let root =
-                    linker::home(*llvm, places).unwrap_or_else(|| PathBuf::from("DIRECTORY"));
-                let build = build_linker(*llvm, &root);
-                // Shown to a person, who has no use for our scratch directory.
-                vec![if scratch.as_os_str().is_empty() {
-                    build
-                } else {
-                    build.env("CARGO_TARGET_DIR", scratch)
-                }]
+                vec![build_linker(*llvm, places).env("CARGO_TARGET_DIR", scratch)]
             }
         }
     }
@@ -215,10 +203,13 @@ impl Action {
 
 /// `cargo install` for a linker of ours. Both variables are needed: its own build script and that of its LLVM
 /// bindings look for LLVM separately, and the former takes the first `llvm-config` on `PATH`, whatever its version.
-fn build_linker(llvm: u32, root: &Path) -> Invocation {
+pub(super) fn build_linker(llvm: u32, places: &Places) -> Invocation {
     let prefix = llvm_prefix(llvm);
+    // A set-up never builds one where there is no home to keep it in, but a person may choose a place.
+    let root = linker::home(llvm, places).unwrap_or_else(|| PathBuf::from("DIRECTORY"));
+    let (version, feature) = (linker::VERSION.to_string(), format!("llvm-{llvm}"));
     Invocation::new(
-        workspace::cargo(),
+        "cargo",
         [
             "install",
             "bpf-linker",
@@ -227,13 +218,7 @@ fn build_linker(llvm: u32, root: &Path) -> Invocation {
             "--no-default-features",
         ],
     )
-    .args([
-        "--version",
-        &linker::VERSION.to_string(),
-        "--features",
-        &format!("llvm-{llvm}"),
-        "--root",
-    ])
+    .args(["--version", &version, "--features", &feature, "--root"])
     .args([root])
     .env("LLVM_PREFIX", &prefix)
     .env(&format!("LLVM_SYS_{llvm}1_PREFIX"), &prefix)

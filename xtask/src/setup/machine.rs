@@ -63,15 +63,14 @@ pub(crate) fn probe(places: &Places) -> Machine {
 
 fn candidate(way: Way, places: &Places) -> Candidate {
     let rust = Rust::probe(way, places);
-    let linker = match rust
-        .as_ref()
-        .map(|rust| linker::find(rust.version.llvm, places))
-    {
-        Ok(Ok(_)) => LinkerState::Fits,
-        Ok(Err(lack @ (LinkerLack::Broken { .. } | LinkerLack::Unfit { .. }))) => {
+    // A linker that the user names and that is no good stays so whatever compiler comes.
+    let llvm = rust.as_ref().map_or(0, |rust| rust.version.llvm);
+    let linker = match linker::find(llvm, places) {
+        Err(lack @ (LinkerLack::Broken { .. } | LinkerLack::Unfit { .. })) => {
             LinkerState::Refused(lack.to_string())
         }
-        Ok(Err(LinkerLack::None { .. })) | Err(_) => LinkerState::Missing,
+        Ok(_) if rust.is_ok() || places.linker.is_some() => LinkerState::Fits,
+        Ok(_) | Err(LinkerLack::None { .. }) => LinkerState::Missing,
     };
     let compiler = match rust {
         Ok(rust) => Ok(Compiler {

@@ -41,6 +41,9 @@ pub(crate) enum Consent {
     Given,
 }
 
+/// The LLVM in commands for a person, where that of the compiler is not known.
+const EXAMPLE_LLVM: u32 = 22;
+
 /// The lines of a log that are shown when a step fails.
 const TAIL: usize = 15;
 
@@ -209,38 +212,34 @@ fn stuck(reasons: &[(Way, String)], machine: &Machine, places: &Places) -> Strin
 
 /// The commands that complete a way, for a person.
 fn by_hand(way: Way, machine: &Machine, places: &Places) -> Vec<String> {
-    let candidate = machine.ways.iter().find(|candidate| candidate.way == way);
-    let llvm = candidate.and_then(|candidate| Some(candidate.compiler.as_ref().ok()?.llvm));
+    let apt = |packages: &[Packages]| {
+        let names: Vec<_> = packages.iter().map(Packages::to_string).collect();
+        format!("sudo apt-get install {}", names.join(" "))
+    };
     let (toolchain, rustc) = match way {
-        Way::Rustup => (Action::RustupNightly, format!("rustc +{NIGHTLY} -vV")),
+        Way::Rustup => {
+            let install =
+                "rustup toolchain install nightly --profile minimal -c rust-src -c clippy";
+            (install.to_owned(), format!("rustc +{NIGHTLY} -vV"))
+        }
         Way::Debian => (
-            Action::Apt {
-                packages: Packages::Rust,
-                refresh: true,
-            },
+            format!("sudo apt-get update; {}", apt(&[Packages::Rust])),
             "/usr/bin/rustc -vV".to_owned(),
         ),
     };
-    let commands = |action: Action| {
-        let commands = action.invocations(places, Privilege::Root, Path::new(""));
-        commands.into_iter().map(|command| command.to_string())
+    let candidate = machine.ways.iter().find(|candidate| candidate.way == way);
+    let known = candidate.and_then(|candidate| Some(candidate.compiler.as_ref().ok()?.llvm));
+    let llvm = known.unwrap_or(EXAMPLE_LLVM);
+    let origin = if known.is_some() {
+        "as `{rustc}` says"
+    } else {
+        "an example: put in what `{rustc}` says"
     };
-    let mut lines = vec![format!("# {way}'s way, as root where apt-get is used:")];
-    lines.extend(commands(toolchain));
-    if llvm.is_none() {
-        lines.push(format!(
-            "# 22 stands for the LLVM version that `{rustc}` prints, here and below"
-        ));
-    }
-    let llvm = llvm.unwrap_or(22);
-    lines.extend(commands(Action::Apt {
-        packages: Packages::CCompilers,
-        refresh: false,
-    }));
-    lines.extend(commands(Action::Apt {
-        packages: Packages::Llvm(llvm),
-        refresh: false,
-    }));
-    lines.extend(commands(Action::Linker { llvm }));
-    lines
+    vec![
+        format!("# {way}'s way"),
+        toolchain,
+        format!("# LLVM {llvm} is {}", origin.replace("{rustc}", &rustc)),
+        apt(&[Packages::CCompilers, Packages::Llvm(llvm)]),
+        action::build_linker(llvm, places).to_string(),
+    ]
 }

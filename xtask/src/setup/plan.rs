@@ -263,7 +263,7 @@ impl Planner<'_> {
         actions
             .into_iter()
             .find(|action| !self.tried.contains(action))
-            .ok_or_else(|| "what could be done about it was tried and did not help".to_owned())
+            .ok_or_else(|| "what could be done about it was tried, see above".to_owned())
     }
 }
 

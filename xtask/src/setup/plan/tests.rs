@@ -74,7 +74,7 @@ fn what_fails_gives_room_to_the_next() {
     }
     assert_eq!(
         reasons(&machine, &tried),
-        r#"[(Rustup, "is missing; what could be done about it was tried and did not help"), (Debian, "is missing; what could be done about it was tried and did not help")]"#
+        r#"[(Rustup, "is missing; what could be done about it was tried, see above"), (Debian, "is missing; what could be done about it was tried, see above")]"#
     );
 }
 
