@@ -1,7 +1,8 @@
 //! `geodrop run`: filter in the foreground.
 
 use std::{
-    io::Write as _,
+    fmt::Display,
+    io::{self, Write as _},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -67,16 +68,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
     let mut filters = attach::attach(&arguments.filter, &resolved, arguments.log_packets)?;
     for filter in &filters {
-        println!("{}", attach::announcement(filter, &resolved));
+        say(attach::announcement(filter, &resolved));
     }
     let end = runtime.block_on(watch(&mut filters, arguments, signals));
 
     if arguments.keep {
         for filter in &filters {
-            println!(
-                "{}: the filter stays; `geodrop detach -i {}` removes it",
-                filter.interface.name, filter.interface.name
-            );
+            let name = &filter.interface.name;
+            say(format_args!(
+                "{name}: the filter stays; `geodrop detach -i {name}` removes it"
+            ));
         }
         return end.map(|()| ExitCode::SUCCESS);
     }
@@ -84,12 +85,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for filter in filters {
         let name = filter.interface.name.clone();
         match filter.detach() {
-            Ok(()) => println!("{name}: detached"),
+            Ok(()) => say(format_args!("{name}: detached")),
             Err(error) => detached = Err(error),
         }
     }
     detached?;
     end.map(|()| ExitCode::SUCCESS)
+}
+
+/// Prints a line. That nobody reads it any more (`geodrop run | head`) must not end the filter.
+fn say(line: impl Display) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 struct Signals {
@@ -126,17 +132,26 @@ async fn watch(
     let mut tick = interval(WATCH);
     let mut drain = interval(DRAIN);
     let mut reports = Reports::new(Duration::from_secs(arguments.interval));
-    loop {
+    let end = loop {
         tokio::select! {
-            _ = signals.interrupt.recv() => return Ok(()),
-            _ = signals.terminate.recv() => return Ok(()),
-            _ = tick.tick() => look(filters, &mut reports)?,
-            _ = drain.tick(), if !loggers.is_empty() => {
-                for logger in &mut loggers {
-                    logger.flush();
+            _ = signals.interrupt.recv() => break Ok(()),
+            _ = signals.terminate.recv() => break Ok(()),
+            _ = tick.tick() => {
+                if let Err(error) = look(filters, &mut reports) {
+                    break Err(error);
                 }
             }
+            _ = drain.tick(), if !loggers.is_empty() => flush(&mut loggers),
         }
+    };
+    flush(&mut loggers);
+    end
+}
+
+/// Prints what the kernel programs have logged since the last time.
+fn flush<T: log::Log>(loggers: &mut [aya_log::EbpfLogger<T>]) {
+    for logger in loggers {
+        logger.flush();
     }
 }
 
@@ -158,10 +173,13 @@ fn look(filters: &[Filter], reports: &mut Reports) -> anyhow::Result<()> {
         );
     }
     if reports.due() {
-        let mut output = std::io::stdout().lock();
         for filter in filters {
             let counters = filter.generation.counters()?;
-            writeln!(output, "{}: {}", filter.interface.name, report(&counters))?;
+            say(format_args!(
+                "{}: {}",
+                filter.interface.name,
+                report(&counters)
+            ));
         }
     }
     Ok(())

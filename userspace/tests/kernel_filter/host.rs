@@ -96,7 +96,10 @@ impl Host {
                 .unwrap();
             panic!("{all:?} printed {line:?} and said {error:?}");
         }
-        Run { child, output }
+        Run {
+            child,
+            output: Some(output),
+        }
     }
 
     /// What `status --json` prints.
@@ -161,6 +164,15 @@ impl Host {
         server.run(|| server.interface.xdp()).unwrap().unwrap()
     }
 
+    /// Waits until no program is attached: the kernel lets go of a link whose last pin went in the background.
+    pub(crate) fn await_no_program(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.attached().is_some() {
+            assert!(Instant::now() < deadline, "the program is still attached");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Asserts that no program is attached and nothing is pinned.
     pub(crate) fn assert_free(&self) {
         assert_eq!(self.attached(), None);
@@ -190,7 +202,7 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
 /// A `geodrop run` under way. Killed when dropped.
 pub(crate) struct Run {
     child: Child,
-    output: BufReader<ChildStdout>,
+    output: Option<BufReader<ChildStdout>>,
 }
 
 impl Run {
@@ -206,8 +218,13 @@ impl Run {
     /// The next line that it prints.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
+        self.output.as_mut().unwrap().read_line(&mut line).unwrap();
         line
+    }
+
+    /// Closes the pipe that it prints to.
+    pub(crate) fn close_output(&mut self) {
+        self.output = None;
     }
 
     /// Waits until it ends; returns its exit status and what it said on standard error.

@@ -166,11 +166,23 @@ fn a_run_prints_what_it_counts() {
 }
 
 #[test]
+fn a_run_goes_on_when_nobody_reads_what_it_prints() {
+    let host = Host::new();
+    let mut run = host.run(&["--interval", "1"]);
+    run.close_output();
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    assert!(!host.admits(BLOCKED));
+    assert!(host.filter()["owner"].is_string());
+    run.signal(Signal::TERM);
+    assert_eq!(run.wait(), (Some(0), String::new()));
+    host.assert_free();
+}
+
+#[test]
 fn a_run_can_log_every_packet() {
     let host = Host::new();
     let mut run = host.run(&["--log-packets"]);
     assert!(!host.admits(BLOCKED));
-    std::thread::sleep(std::time::Duration::from_millis(300));
     run.signal(Signal::INT);
     let (status, log) = run.wait();
     assert_eq!(status, Some(0));
@@ -280,8 +292,8 @@ fn removing_the_pins_frees_the_host_also_under_a_run() {
     let host = Host::new();
     let mut run = host.run(&[]);
     std::fs::remove_dir_all(&host.pins).unwrap();
+    host.await_no_program();
     assert!(host.admits(BLOCKED));
-    assert_eq!(host.attached(), None);
     let (status, said) = run.wait();
     assert_eq!(status, Some(1));
     assert!(
