@@ -12,19 +12,21 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
-/// The host's own tools, and where they come from where cargo has none.
-const TOOLS: [(&str, &str); 2] = [
-    ("fmt", "rustfmt (Debian: rustfmt-web)"),
-    ("clippy", "clippy (Debian: rust-web-clippy)"),
+/// The host's own tools: cargo's name, rustup's component, Debian's package.
+const TOOLS: [[&str; 3]; 2] = [
+    ["fmt", "rustfmt", "rustfmt-web"],
+    ["clippy", "clippy", "rust-web-clippy"],
 ];
 
 impl Args {
     #[expect(clippy::unused_self, reason = "as every verb has it")]
     pub(crate) fn run(&self, workspace: &Workspace, consent: Consent) -> anyhow::Result<()> {
-        for (subcommand, package) in TOOLS {
+        for [subcommand, component, package] in TOOLS {
             let there = workspace.cargo().args([subcommand, "--version"]).output();
             if !there.is_ok_and(|output| output.status.success()) {
-                bail!("`cargo {subcommand}` is missing: `rustup component add {package}`");
+                bail!(
+                    "there is no `cargo {subcommand}`: run `rustup component add {component}` or `apt-get install {package}`"
+                );
             }
         }
         let toolchain = setup::ensure(workspace, Purpose::Lint, consent)?;
