@@ -1,7 +1,9 @@
 //! `geodrop demo`: the whole thing at work.
 
+mod json;
+mod text;
+
 use std::{
-    collections::BTreeMap,
     io::{self, Write as _},
     process::ExitCode,
     thread,
@@ -10,20 +12,8 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
-use geodrop::{
-    Counter,
-    datapath::{about::Ranges, counters::Counters},
-    demo::{
-        self, Outcome, Plan, Stage,
-        burst::{Burst, Bursts},
-        judge::Tally,
-        sample::Group,
-    },
-    geoip::{self, Country, GeoData, Source},
-    policy::{CountryRule, Policy},
-};
+use geodrop::demo::{self, Plan, Stage, sample::Group};
 use indicatif::ProgressBar;
-use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::options::PolicyOptions;
@@ -84,13 +74,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 
     let mut output = io::stdout().lock();
     if arguments.json {
-        let report = Report::new(&outcome, &data, &failures);
+        let report = json::Report::new(&outcome, &data, &failures);
         serde_json::to_writer_pretty(&mut output, &report)?;
         writeln!(output)?;
     } else {
-        write_report(&mut output, &outcome, &policy, &data)?;
+        text::write_report(&mut output, &outcome, &policy, &data)?;
         if failures.is_empty() {
-            write_end(&mut output, &outcome)?;
+            text::write_end(&mut output, &outcome)?;
         }
     }
     anyhow::ensure!(failures.is_empty(), describe(&failures));
@@ -129,137 +119,7 @@ fn describe(failures: &[String]) -> String {
     text
 }
 
-/// What `demo --json` prints.
-#[derive(Debug, Serialize)]
-struct Report<'a> {
-    geoip: &'a [Source],
-    ranges: Ranges,
-    mode: String,
-    /// Why the mode is not native; null if it is.
-    fallback: Option<&'a str>,
-    groups: Vec<GroupReport>,
-    counters: BTreeMap<Country, Count>,
-    passed: Count,
-    denied: u64,
-    malformed: u64,
-    non_ip: u64,
-    unknown: u64,
-    bursts: Vec<BurstReport>,
-    /// Why there was no burst; null if there was.
-    burst_skipped: Option<&'a str>,
-    /// What is not as it should be, a sentence each.
-    failures: &'a [String],
-}
-
-#[derive(Debug, Serialize)]
-struct GroupReport {
-    /// Null when the group is not a country's.
-    country: Option<Country>,
-    name: &'static str,
-    sources: u64,
-    sent: u64,
-    dropped: u64,
-    delivered: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct Count {
-    packets: u64,
-    bytes: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct BurstReport {
-    family: &'static str,
-    sources: usize,
-    sent: u64,
-    dropped: u64,
-    seconds: f64,
-    packets_per_second: f64,
-}
-
-impl<'a> Report<'a> {
-    fn new(outcome: &'a Outcome, data: &'a GeoData, failures: &'a [String]) -> Self {
-        let Counters {
-            passed,
-            denied,
-            malformed,
-            non_ip,
-            unknown,
-            countries,
-        } = &outcome.counters;
-        let (bursts, skipped) = match &outcome.bursts {
-            Bursts::Done(bursts) => (bursts.as_slice(), None),
-            Bursts::Skipped(reason) => (&[][..], Some(reason.as_str())),
-        };
-        Self {
-            geoip: &data.sources,
-            ranges: Ranges {
-                ipv4: outcome.ranges.0,
-                ipv6: outcome.ranges.1,
-            },
-            mode: outcome.mode.to_string(),
-            fallback: outcome.fallback.as_deref(),
-            groups: outcome
-                .judged
-                .tallies
-                .iter()
-                .map(GroupReport::new)
-                .collect(),
-            counters: countries
-                .iter()
-                .map(|(country, counter)| (*country, Count::from(*counter)))
-                .collect(),
-            passed: Count::from(*passed),
-            denied: denied.packets,
-            malformed: malformed.packets,
-            non_ip: non_ip.packets,
-            unknown: unknown.packets,
-            bursts: bursts.iter().map(BurstReport::new).collect(),
-            burst_skipped: skipped,
-            failures,
-        }
-    }
-}
-
-impl GroupReport {
-    fn new(tally: &Tally) -> Self {
-        Self {
-            country: match tally.group {
-                Group::Country(country) => Some(country),
-                Group::Listed | Group::SpecialPurpose => None,
-            },
-            name: name(tally.group),
-            sources: tally.sources,
-            sent: tally.sent,
-            dropped: tally.dropped,
-            delivered: tally.delivered,
-        }
-    }
-}
-
-impl BurstReport {
-    fn new(burst: &Burst) -> Self {
-        Self {
-            family: burst.family,
-            sources: burst.sources,
-            sent: burst.sent.frames,
-            dropped: burst.dropped,
-            seconds: burst.sent.time.as_secs_f64(),
-            packets_per_second: burst.rate(),
-        }
-    }
-}
-
-impl From<Counter> for Count {
-    fn from(counter: Counter) -> Self {
-        Self {
-            packets: counter.packets,
-            bytes: counter.bytes,
-        }
-    }
-}
-
+/// What a group of sources is called, for people and in JSON.
 fn name(group: Group) -> &'static str {
     match group {
         Group::Country(country) => country.name(),
@@ -268,154 +128,9 @@ fn name(group: Group) -> &'static str {
     }
 }
 
-fn write_report(
-    output: &mut impl io::Write,
-    outcome: &Outcome,
-    policy: &Policy,
-    data: &GeoData,
-) -> io::Result<()> {
-    for source in &data.sources {
-        let of = source.date.map(|date| format!(" of {date}"));
-        writeln!(
-            output,
-            "data    {}{}",
-            source.source,
-            of.unwrap_or_default()
-        )?;
-    }
-    let (verb, countries) = match &policy.countries {
-        CountryRule::Block(countries) => ("blocking", countries),
-        CountryRule::Only(countries) => ("admitting only", countries),
-    };
-    writeln!(output, "policy  {verb} {}", geoip::names(countries))?;
-    writeln!(
-        output,
-        "filter  {} IPv4 and {} IPv6 ranges, attached to a veth end in {} mode",
-        grouped(outcome.ranges.0 as u64),
-        grouped(outcome.ranges.1 as u64),
-        outcome.mode
-    )?;
-    if let Some(reason) = &outcome.fallback {
-        writeln!(output, "        {reason}")?;
-    }
-    writeln!(output)?;
-
-    let rows: Vec<_> = outcome.judged.tallies.iter().map(row).collect();
-    let head = ["country", "name", "sources", "sent", "dropped", "delivered"];
-    super::table::write(output, head, &rows)?;
-    writeln!(output)?;
-    writeln!(output, "the filter counted: {}", counted(&outcome.counters))
-}
-
-fn row(tally: &Tally) -> [String; 6] {
-    let country = match tally.group {
-        Group::Country(country) => country.to_string(),
-        Group::Listed | Group::SpecialPurpose => "-".to_owned(),
-    };
-    let [sources, sent, dropped, delivered] =
-        [tally.sources, tally.sent, tally.dropped, tally.delivered].map(grouped);
-    [
-        country,
-        name(tally.group).to_owned(),
-        sources,
-        sent,
-        dropped,
-        delivered,
-    ]
-}
-
-/// "72 CN, 72 HK, 504 passed".
-fn counted(counters: &Counters) -> String {
-    let countries = counters
-        .countries
-        .iter()
-        .map(|(country, counter)| (counter.packets, country.to_string()));
-    let others = [
-        (counters.denied.packets, "denied"),
-        (counters.malformed.packets, "malformed"),
-        (counters.unknown.packets, "unknown"),
-        (counters.non_ip.packets, "not IP"),
-        (counters.passed.packets, "passed"),
-    ];
-    let others = others.map(|(packets, name)| (packets, name.to_owned()));
-    let named: Vec<_> = countries
-        .chain(others)
-        .filter(|(packets, _)| *packets > 0)
-        .map(|(packets, name)| format!("{} {name}", grouped(packets)))
-        .collect();
-    named.join(", ")
-}
-
-/// The rest of a report that has no failures to tell of.
-fn write_end(output: &mut impl io::Write, outcome: &Outcome) -> io::Result<()> {
-    let packets: u64 = outcome.judged.tallies.iter().map(|tally| tally.sent).sum();
-    writeln!(
-        output,
-        "all {} packets met the fate that `geodrop lookup` says, and each was counted",
-        grouped(packets)
-    )?;
-    writeln!(output)?;
-    match &outcome.bursts {
-        Bursts::Done(bursts) if bursts.is_empty() => {
-            writeln!(output, "no burst: this policy drops nothing")?;
-        }
-        Bursts::Done(bursts) => write_bursts(output, bursts, outcome)?,
-        Bursts::Skipped(reason) => writeln!(output, "no burst: {reason}")?,
-    }
-    writeln!(
-        output,
-        "\nNothing is left behind. Next:\n  \
-         geodrop lookup 1.0.1.1                which country an address is in, and what would happen to it\n  \
-         sudo geodrop run -i eth0 --monitor    count what would be dropped on eth0, and drop nothing"
-    )
-}
-
-fn write_bursts(
-    output: &mut impl io::Write,
-    bursts: &[Burst],
-    outcome: &Outcome,
-) -> io::Result<()> {
-    writeln!(output, "one core dropped, in {} mode:", outcome.mode)?;
-    for burst in bursts {
-        writeln!(
-            output,
-            "  {}  {:.2} million packets a second, from {} sources in {} ranges ({} packets, all dropped)",
-            burst.family,
-            burst.rate() / 1e6,
-            grouped(burst.sources as u64),
-            grouped(burst.ranges as u64),
-            grouped(burst.dropped),
-        )?;
-    }
-    writeln!(
-        output,
-        "This is a veth pair, and the core's time for making the packets is in it; a network card's figures \
-         are others."
-    )
-}
-
-/// A number with its digits in groups of three: 1,234,567.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn digits_are_grouped_in_threes() {
-        let texts = [0, 999, 1000, 12_345, 1_234_567].map(grouped);
-        assert_eq!(texts, ["0", "999", "1,000", "12,345", "1,234,567"]);
-    }
 
     #[test]
     fn many_failures_are_not_all_shown() {

@@ -70,7 +70,8 @@ pub fn pick(policy: &Policy, regions: &Regions) -> Vec<Sample> {
     samples
 }
 
-/// The first, middle and last addresses of some of a country's ranges.
+/// The first, middle and last addresses of some of a country's ranges. Data gives some special-purpose ranges
+/// a country too; no country rule applies to these.
 fn in_country<A: Address>(
     ranges: &[Located<A>],
     country: Country,
@@ -79,6 +80,10 @@ fn in_country<A: Address>(
         .iter()
         .filter(|located| located.label == country)
         .map(|located| located.range)
+        .filter(|range| {
+            let special = |address: A| special_purpose::block_of(address.into()).is_some();
+            !special(range.first()) && !special(range.last())
+        })
         .collect();
     let picked: BTreeSet<A> = spread(&ranges, RANGES)
         .flat_map(|range| [range.first(), middle(range), range.last()])

@@ -1,0 +1,149 @@
+//! The demo's report in JSON.
+
+use std::collections::BTreeMap;
+
+use geodrop::{
+    Counter,
+    datapath::{about::Ranges, counters::Counters},
+    demo::{
+        Outcome,
+        burst::{Burst, Bursts},
+        judge::Tally,
+        sample::Group,
+    },
+    geoip::{Country, GeoData, Source},
+};
+use serde::Serialize;
+
+use super::name;
+
+/// What `demo --json` prints.
+#[derive(Debug, Serialize)]
+pub(super) struct Report<'a> {
+    geoip: &'a [Source],
+    ranges: Ranges,
+    mode: String,
+    /// Why the mode is not native; null if it is.
+    fallback: Option<&'a str>,
+    groups: Vec<GroupReport>,
+    counters: BTreeMap<Country, Count>,
+    passed: Count,
+    denied: u64,
+    malformed: u64,
+    non_ip: u64,
+    unknown: u64,
+    bursts: Vec<BurstReport>,
+    /// Why there was no burst; null if there was.
+    burst_skipped: Option<&'a str>,
+    /// What is not as it should be, a sentence each.
+    failures: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct GroupReport {
+    /// Null when the group is not a country's.
+    country: Option<Country>,
+    name: &'static str,
+    sources: u64,
+    sent: u64,
+    dropped: u64,
+    delivered: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Count {
+    packets: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct BurstReport {
+    family: &'static str,
+    sources: usize,
+    sent: u64,
+    dropped: u64,
+    seconds: f64,
+    packets_per_second: f64,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(outcome: &'a Outcome, data: &'a GeoData, failures: &'a [String]) -> Self {
+        let Counters {
+            passed,
+            denied,
+            malformed,
+            non_ip,
+            unknown,
+            countries,
+        } = &outcome.counters;
+        let (bursts, skipped) = match &outcome.bursts {
+            Bursts::Done(bursts) => (bursts.as_slice(), None),
+            Bursts::Skipped(reason) => (&[][..], Some(reason.as_str())),
+        };
+        Self {
+            geoip: &data.sources,
+            ranges: Ranges {
+                ipv4: outcome.ranges.0,
+                ipv6: outcome.ranges.1,
+            },
+            mode: outcome.mode.to_string(),
+            fallback: outcome.fallback.as_deref(),
+            groups: outcome
+                .judged
+                .tallies
+                .iter()
+                .map(GroupReport::new)
+                .collect(),
+            counters: countries
+                .iter()
+                .map(|(country, counter)| (*country, Count::from(*counter)))
+                .collect(),
+            passed: Count::from(*passed),
+            denied: denied.packets,
+            malformed: malformed.packets,
+            non_ip: non_ip.packets,
+            unknown: unknown.packets,
+            bursts: bursts.iter().map(BurstReport::new).collect(),
+            burst_skipped: skipped,
+            failures,
+        }
+    }
+}
+
+impl GroupReport {
+    fn new(tally: &Tally) -> Self {
+        Self {
+            country: match tally.group {
+                Group::Country(country) => Some(country),
+                Group::Listed | Group::SpecialPurpose => None,
+            },
+            name: name(tally.group),
+            sources: tally.sources,
+            sent: tally.sent,
+            dropped: tally.dropped,
+            delivered: tally.delivered,
+        }
+    }
+}
+
+impl BurstReport {
+    fn new(burst: &Burst) -> Self {
+        Self {
+            family: burst.family,
+            sources: burst.sources,
+            sent: burst.sent.frames,
+            dropped: burst.dropped,
+            seconds: burst.sent.time.as_secs_f64(),
+            packets_per_second: burst.rate(),
+        }
+    }
+}
+
+impl From<Counter> for Count {
+    fn from(counter: Counter) -> Self {
+        Self {
+            packets: counter.packets,
+            bytes: counter.bytes,
+        }
+    }
+}
