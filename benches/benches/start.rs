@@ -18,7 +18,7 @@
     reason = "what fails here leaves nothing to measure"
 )]
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, thread, time::Duration};
 
 use criterion::{Criterion, SamplingMode};
 use geodrop::{
@@ -55,12 +55,23 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// How long freeing an entry of a trie may take. A quarter of it was seen.
+const FREEING: Duration = Duration::from_micros(1);
+
 /// Measures the start of a filter with one table.
 fn bench(criterion: &mut Criterion, table: Table, regions: &Regions, server: &End) {
     let ruleset = table.ruleset(regions);
+    let entries = lpm::prefixes(ruleset.ipv4()).len() + lpm::prefixes(ruleset.ipv6()).len();
+    let freed = FREEING * u32::try_from(entries).expect("a number of entries");
+    // Ten starts of the one and of the other: more would take minutes.
+    let (parts, starts) = match table {
+        Table::China => (Duration::from_secs(2), Duration::from_secs(2)),
+        Table::World => (Duration::from_secs(4), Duration::from_secs(10)),
+    };
     let mut group = criterion.benchmark_group(format!("start/{}", table.name()));
-    // A start takes up to a second: as few of them as criterion takes.
-    group.sampling_mode(SamplingMode::Flat);
+    group
+        .sampling_mode(SamplingMode::Flat)
+        .measurement_time(parts);
     group.bench_function("resolve", |bencher| {
         bencher.iter_with_large_drop(|| table.ruleset(regions));
     });
@@ -69,27 +80,48 @@ fn bench(criterion: &mut Criterion, table: Table, regions: &Regions, server: &En
             (lpm::prefixes(ruleset.ipv4()), lpm::prefixes(ruleset.ipv6()))
         });
     });
-    group.bench_function("load", |bencher| {
-        bencher.iter_custom(|times| timed(times, || load(&ruleset)).expect("loading the filter"));
-    });
     group.bench_function("attach", |bencher| {
         let generation = load(&ruleset).expect("loading the filter");
         bencher.iter_custom(|times| {
             server
-                .run(|| timed(times, || attach(&generation, server)))
+                .run(|| timed(times, || attach(&generation, server), drop))
                 .expect("entering the namespace")
                 .expect("attaching the filter")
+        });
+        take_down(generation, freed);
+    });
+    group.measurement_time(starts);
+    group.bench_function("load", |bencher| {
+        bencher.iter_custom(|times| {
+            timed(
+                times,
+                || load(&ruleset),
+                |generation| take_down(generation, freed),
+            )
+            .expect("loading the filter")
         });
     });
     group.bench_function("whole", |bencher| {
         bencher.iter_custom(|times| {
             server
-                .run(|| timed(times, || start(table, server)))
+                .run(|| {
+                    timed(
+                        times,
+                        || start(table, server),
+                        |started| take_down(started, freed),
+                    )
+                })
                 .expect("entering the namespace")
                 .expect("starting the filter")
         });
     });
     group.finish();
+}
+
+/// Ends what holds a table, and waits until the kernel has its memory back.
+fn take_down<T>(started: T, freed: Duration) {
+    drop(started);
+    thread::sleep(freed);
 }
 
 fn load(ruleset: &Ruleset) -> Result<Generation, DatapathError> {
