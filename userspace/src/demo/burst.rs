@@ -39,6 +39,8 @@ pub struct Burst {
     pub sent: generator::Burst,
     /// How many frames the filter dropped.
     pub dropped: u64,
+    /// How many frames it passed: none, if all is well.
+    pub passed: u64,
 }
 
 impl Burst {
@@ -51,10 +53,17 @@ impl Burst {
         };
         dropped.rate()
     }
+
+    /// Frames that never came to the filter. A busy machine may receive them later than it sends others, and
+    /// then its queue overflows.
+    #[must_use]
+    pub const fn lost(&self) -> u64 {
+        self.sent.frames.saturating_sub(self.dropped + self.passed)
+    }
 }
 
 impl Bursts {
-    /// What is not as it should be: every frame is to be dropped.
+    /// What is not as it should be: no frame is to pass.
     pub(super) fn failures(&self) -> Vec<String> {
         let bursts = match self {
             Self::Done(bursts) => bursts.as_slice(),
@@ -62,11 +71,11 @@ impl Bursts {
         };
         bursts
             .iter()
-            .filter(|burst| burst.dropped != burst.sent.frames)
+            .filter(|burst| burst.passed > 0)
             .map(|burst| {
                 format!(
-                    "of {} live {} frames from blocked sources, the filter dropped {}",
-                    burst.sent.frames, burst.family, burst.dropped
+                    "of {} live {} frames from blocked sources, {} were delivered",
+                    burst.sent.frames, burst.family, burst.passed
                 )
             })
             .collect()
@@ -102,17 +111,19 @@ fn burst<A: Address>(
         return Ok(None);
     }
     let generator = Generator::load(client, &sources(ranges))?;
-    let before = filter.counters()?.dropped();
+    let before = filter.counters()?;
     let sent = generator.run(Limit {
         frames: u64::MAX,
         time,
     })?;
+    let after = filter.counters()?;
     Ok(Some(Burst {
         family,
         sources: SOURCES,
         ranges: ranges.len(),
         sent,
-        dropped: filter.counters()?.dropped() - before,
+        dropped: after.dropped() - before.dropped(),
+        passed: after.passed.packets - before.passed.packets,
     }))
 }
 
@@ -196,21 +207,23 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_are_not_dropped_are_a_failure() {
-        let burst = Burst {
+    fn frames_that_pass_are_a_failure_and_lost_ones_are_not() {
+        let lossy = Burst {
             family: "IPv4",
             sources: 1,
             ranges: 1,
             sent: generator::Burst {
                 frames: 10,
-                time: Duration::from_secs(1),
+                time: Duration::from_secs(2),
             },
-            dropped: 9,
+            dropped: 6,
+            passed: 0,
         };
-        let failures = Bursts::Done(vec![burst]).failures();
+        assert_eq!((lossy.lost(), lossy.rate()), (4, 3.0));
+        let leaky = Burst { passed: 1, ..lossy };
         assert_eq!(
-            failures,
-            ["of 10 live IPv4 frames from blocked sources, the filter dropped 9"]
+            Bursts::Done(vec![lossy, leaky]).failures(),
+            ["of 10 live IPv4 frames from blocked sources, 1 were delivered"]
         );
     }
 }

@@ -4,7 +4,10 @@
 //! `BPF_PROG_TEST_RUN` with live frames runs it over and over. Frames are made and received on the same CPU,
 //! one batch after the other: what is measured is what one core does, the generator's share included.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use aya::{
     Ebpf, EbpfLoader, TestRun as _, TestRunAttrs, TestRunOptions,
@@ -12,6 +15,7 @@ use aya::{
     programs::{ProgramError, Xdp},
     sys::SyscallError,
 };
+use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
 
 use super::{
     error::TestbedError,
@@ -114,8 +118,8 @@ impl<'a> Generator<'a> {
         })
     }
 
-    /// Sends frames until a limit is reached. All of them have been received, or dropped by a filter, when it
-    /// returns.
+    /// Sends frames until a limit is reached, from one core. When it returns, all of them have been received or
+    /// dropped by a filter; only a machine so busy that it puts receiving off may lose some.
     ///
     /// # Errors
     ///
@@ -124,6 +128,7 @@ impl<'a> Generator<'a> {
         let program = program(&self.ebpf)?;
         // The kernel looks the interface up in the namespace of whoever asks.
         self.end.run(|| {
+            stay_on_this_core().map_err(TestbedError::generator("keeping to one core with"))?;
             let start = Instant::now();
             let mut burst = Burst::default();
             let mut chunk = FIRST_CHUNK;
@@ -144,6 +149,16 @@ impl<'a> Generator<'a> {
             Ok(burst)
         })?
     }
+}
+
+/// Keeps this thread on the core that it is on.
+///
+/// Frames are received on the core that sent the first of them. Were the rest sent from another one while that
+/// is busy, the receiving end's queue would overflow, and frames be lost.
+fn stay_on_this_core() -> io::Result<()> {
+    let mut this = CpuSet::new();
+    this.set(sched_getcpu());
+    Ok(sched_setaffinity(None, &this)?)
 }
 
 /// How many frames take so much time, if each one takes so much.

@@ -62,6 +62,8 @@ struct BurstReport {
     sources: usize,
     sent: u64,
     dropped: u64,
+    passed: u64,
+    lost: u64,
     seconds: f64,
     packets_per_second: f64,
 }
@@ -133,6 +135,8 @@ impl BurstReport {
             sources: burst.sources,
             sent: burst.sent.frames,
             dropped: burst.dropped,
+            passed: burst.passed,
+            lost: burst.lost(),
             seconds: burst.sent.time.as_secs_f64(),
             packets_per_second: burst.rate(),
         }

@@ -126,9 +126,13 @@ fn write_bursts(
 ) -> io::Result<()> {
     writeln!(output, "one core dropped, in {} mode:", outcome.mode)?;
     for burst in bursts {
+        let lost = match burst.lost() {
+            0 => String::new(),
+            lost => format!("; {} more were lost, the machine is busy", grouped(lost)),
+        };
         writeln!(
             output,
-            "  {}  {:.2} million packets a second ({} packets from {} sources in {} ranges)",
+            "  {}  {:.2} million packets a second ({} packets from {} sources in {} ranges{lost})",
             burst.family,
             burst.rate() / 1e6,
             grouped(burst.dropped),
