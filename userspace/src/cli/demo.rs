@@ -3,12 +3,7 @@
 mod json;
 mod text;
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-    thread,
-    time::Duration,
-};
+use std::{io, process::ExitCode, thread, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -75,8 +70,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut output = io::stdout().lock();
     if arguments.json {
         let report = json::Report::new(&outcome, &data, &failures);
-        serde_json::to_writer_pretty(&mut output, &report)?;
-        writeln!(output)?;
+        super::json::write(&mut output, &report)?;
     } else {
         text::write_report(&mut output, &outcome, &policy, &data)?;
         if failures.is_empty() {

@@ -1,10 +1,6 @@
 //! `geodrop geoip`: look at GeoIP data.
 
-use std::{
-    io::{self, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
 use geodrop::geoip::{GeoData, Source, Summary, Totals};
@@ -63,8 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let info = info(&data, Zoned::now().date());
     let mut output = io::stdout().lock();
     if arguments.json {
-        serde_json::to_writer_pretty(&mut output, &info)?;
-        writeln!(output)?;
+        super::json::write(&mut output, &info)?;
     } else {
         write_info(&mut output, &info)?;
     }

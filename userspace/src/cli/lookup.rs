@@ -1,7 +1,7 @@
 //! `geodrop lookup`: which country addresses are in, and what would happen to them.
 
 use std::{
-    io::{self, BufRead as _, Write as _},
+    io::{self, BufRead as _},
     net::IpAddr,
     process::ExitCode,
 };
@@ -51,8 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .collect();
     let mut output = io::stdout().lock();
     if arguments.json {
-        serde_json::to_writer_pretty(&mut output, &answers)?;
-        writeln!(output)?;
+        super::json::write(&mut output, &answers)?;
     } else {
         write_table(&mut output, &answers)?;
     }

@@ -7,6 +7,7 @@ mod attach;
 mod demo;
 mod detach;
 mod geoip;
+mod json;
 mod lookup;
 mod options;
 mod run;

@@ -1,14 +1,9 @@
 //! `geodrop status`: what runs, and what it has counted.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::{io, process::ExitCode};
 
 use clap::Args;
 use geodrop::{
-    Counter,
     datapath::{
         about::{GeoipSource, Ranges},
         status::{Running, Status},
@@ -17,7 +12,7 @@ use geodrop::{
 };
 use serde::Serialize;
 
-use super::PinOptions;
+use super::{PinOptions, json::CountersReport};
 
 /// Show what runs, and what it has counted
 #[derive(Debug, Args)]
@@ -57,31 +52,12 @@ struct InterfaceReport {
     admitted: Vec<Country>,
     ranges: Ranges,
     memory_bytes: u64,
-    counters: BTreeMap<Country, Count>,
-    passed: Count,
-    denied: u64,
-    malformed: u64,
-    non_ip: u64,
-    unknown: u64,
+    #[serde(flatten)]
+    counted: CountersReport,
     since: Option<jiff::Timestamp>,
     version: String,
     /// The process that looks after the filter; null when it stands alone.
     owner: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Count {
-    packets: u64,
-    bytes: u64,
-}
-
-impl From<Counter> for Count {
-    fn from(counter: Counter) -> Self {
-        Self {
-            packets: counter.packets,
-            bytes: counter.bytes,
-        }
-    }
 }
 
 impl From<Running> for InterfaceReport {
@@ -109,16 +85,7 @@ impl From<Running> for InterfaceReport {
             admitted: about.only,
             ranges: about.ranges,
             memory_bytes: memory,
-            counters: counters
-                .countries
-                .into_iter()
-                .map(|(country, counter)| (country, counter.into()))
-                .collect(),
-            passed: counters.passed.into(),
-            denied: counters.denied.packets,
-            malformed: counters.malformed.packets,
-            non_ip: counters.non_ip.packets,
-            unknown: counters.unknown.packets,
+            counted: (&counters).into(),
             since: about.since,
             version: about.version,
             owner,
@@ -143,8 +110,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let mut output = io::stdout().lock();
     if arguments.json {
-        serde_json::to_writer_pretty(&mut output, &report)?;
-        writeln!(output)?;
+        super::json::write(&mut output, &report)?;
     } else {
         write_report(&mut output, &report)?;
     }
@@ -214,10 +180,10 @@ fn write_interface(output: &mut impl io::Write, interface: &InterfaceReport) -> 
     }
     let mut rows = vec![row(
         "passed",
-        interface.passed.packets,
-        Some(interface.passed.bytes),
+        interface.counted.passed.packets,
+        Some(interface.counted.passed.bytes),
     )];
-    for (country, count) in &interface.counters {
+    for (country, count) in &interface.counted.counters {
         rows.push(row(
             &format!("{country} {}", country.name()),
             count.packets,
@@ -225,10 +191,10 @@ fn write_interface(output: &mut impl io::Write, interface: &InterfaceReport) -> 
         ));
     }
     for (name, packets) in [
-        ("denied", interface.denied),
-        ("malformed", interface.malformed),
-        ("unknown", interface.unknown),
-        ("not IP, passed", interface.non_ip),
+        ("denied", interface.counted.denied),
+        ("malformed", interface.counted.malformed),
+        ("unknown", interface.counted.unknown),
+        ("not IP, passed", interface.counted.non_ip),
     ] {
         if packets > 0 {
             rows.push(row(name, packets, None));

@@ -1,10 +1,7 @@
 //! The demo's report in JSON.
 
-use std::collections::BTreeMap;
-
 use geodrop::{
-    Counter,
-    datapath::{about::Ranges, counters::Counters},
+    datapath::about::Ranges,
     demo::{
         Outcome,
         burst::{Burst, Bursts},
@@ -15,7 +12,7 @@ use geodrop::{
 };
 use serde::Serialize;
 
-use super::name;
+use super::{super::json::CountersReport, name};
 
 /// What `demo --json` prints.
 #[derive(Debug, Serialize)]
@@ -26,12 +23,8 @@ pub(super) struct Report<'a> {
     /// Why the mode is not native; null if it is.
     fallback: Option<&'a str>,
     groups: Vec<GroupReport>,
-    counters: BTreeMap<Country, Count>,
-    passed: Count,
-    denied: u64,
-    malformed: u64,
-    non_ip: u64,
-    unknown: u64,
+    #[serde(flatten)]
+    counted: CountersReport,
     bursts: Vec<BurstReport>,
     /// Why there was no burst; null if there was.
     burst_skipped: Option<&'a str>,
@@ -51,12 +44,6 @@ struct GroupReport {
 }
 
 #[derive(Debug, Serialize)]
-struct Count {
-    packets: u64,
-    bytes: u64,
-}
-
-#[derive(Debug, Serialize)]
 struct BurstReport {
     family: &'static str,
     sources: usize,
@@ -70,14 +57,6 @@ struct BurstReport {
 
 impl<'a> Report<'a> {
     pub(super) fn new(outcome: &'a Outcome, data: &'a GeoData, failures: &'a [String]) -> Self {
-        let Counters {
-            passed,
-            denied,
-            malformed,
-            non_ip,
-            unknown,
-            countries,
-        } = &outcome.counters;
         let (bursts, skipped) = match &outcome.bursts {
             Bursts::Done(bursts) => (bursts.as_slice(), None),
             Bursts::Skipped(reason) => (&[][..], Some(reason.as_str())),
@@ -96,15 +75,7 @@ impl<'a> Report<'a> {
                 .iter()
                 .map(GroupReport::new)
                 .collect(),
-            counters: countries
-                .iter()
-                .map(|(country, counter)| (*country, Count::from(*counter)))
-                .collect(),
-            passed: Count::from(*passed),
-            denied: denied.packets,
-            malformed: malformed.packets,
-            non_ip: non_ip.packets,
-            unknown: unknown.packets,
+            counted: (&outcome.counters).into(),
             bursts: bursts.iter().map(BurstReport::new).collect(),
             burst_skipped: skipped,
             failures,
@@ -139,15 +110,6 @@ impl BurstReport {
             lost: burst.lost(),
             seconds: burst.sent.time.as_secs_f64(),
             packets_per_second: burst.rate(),
-        }
-    }
-}
-
-impl From<Counter> for Count {
-    fn from(counter: Counter) -> Self {
-        Self {
-            packets: counter.packets,
-            bytes: counter.bytes,
         }
     }
 }
