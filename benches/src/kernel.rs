@@ -7,12 +7,10 @@
 //!
 //! The kernel says how long a run took in whole nanoseconds, which is too coarse for what is to be
 //! measured. So the whole system call is timed, over so many runs that entering and leaving the kernel, some
-//! microseconds, does not show.
+//! microseconds, does not show. What counts is the time that this thread had a CPU for itself: a run waits for
+//! nothing, and on a machine that does other things as well the clock on the wall would count these.
 
-use std::{
-    marker::PhantomData,
-    time::{Duration, Instant},
-};
+use std::{marker::PhantomData, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use aya::{
@@ -25,7 +23,7 @@ use geodrop::{
     table::lpm::Entry,
 };
 
-use crate::family::Family;
+use crate::{family::Family, measure::cpu_time};
 
 /// The most runs that one system call is asked for: some seconds of the slowest.
 const AT_ONCE: u32 = 1 << 22;
@@ -137,7 +135,7 @@ impl<A: Family> Lookups<A> {
         Ok(())
     }
 
-    /// How long so many runs of a program take, one system call after another.
+    /// How much CPU time so many runs of a program take, one system call after another.
     ///
     /// # Errors
     ///
@@ -146,13 +144,13 @@ impl<A: Family> Lookups<A> {
         let symbol = program.symbol::<A>();
         let program = self.program(&symbol)?;
         let mut left = runs;
-        let start = Instant::now();
+        let start = cpu_time();
         while left > 0 {
             let repeat = u32::try_from(left).unwrap_or(u32::MAX).min(AT_ONCE);
             run(program, repeat).with_context(|| format!("running {symbol}"))?;
             left -= u64::from(repeat);
         }
-        Ok(start.elapsed())
+        Ok(cpu_time().saturating_sub(start))
     }
 
     /// Runs a program once, for the next address of the present CPU. Returns the XDP action that it gives:

@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// The probability that a median lies outside of its interval, on each side.
 const TAIL: f64 = 0.025;
 
@@ -118,6 +120,14 @@ pub fn nanoseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e9
 }
 
+/// The time that the calling thread has had a CPU, in user mode and in the kernel.
+#[must_use]
+pub fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    // It begins at zero and only grows.
+    time.try_into().unwrap_or_default()
+}
+
 /// How long `work` takes, called `iterations` times. What it returns is handed to `after` while no clock runs.
 ///
 /// # Errors
@@ -198,6 +208,13 @@ mod tests {
     fn an_error_ends_the_rounds() {
         let rounds = Rounds::measure(3, 1, [0], |_, _| Err::<Duration, _>("refused"));
         assert_eq!(rounds.unwrap_err(), "refused");
+    }
+
+    #[test]
+    fn waiting_takes_no_cpu_time() {
+        let start = cpu_time();
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(cpu_time() < start + Duration::from_millis(25));
     }
 
     #[test]
