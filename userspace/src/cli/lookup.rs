@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 use geodrop::policy::{self, Explanation};
 
-use super::{Usage, options::PolicyOptions};
+use super::{Usage, options::PolicyOptions, table};
 
 /// Show which country addresses are in, and what would happen to them
 ///
@@ -96,17 +96,17 @@ fn write_table(output: &mut impl io::Write, answers: &[Explanation]) -> io::Resu
                 explanation.ip.to_string(),
                 explanation
                     .prefix
-                    .map_or_else(|| "-".to_owned(), |prefix| prefix.to_string()),
+                    .map_or_else(|| table::NOTHING.to_owned(), |prefix| prefix.to_string()),
                 explanation.verdict.to_string(),
                 explanation.reason.to_string(),
                 explanation.country.map_or_else(
-                    || "-".to_owned(),
+                    || table::NOTHING.to_owned(),
                     |country| format!("{country} {}", country.name()),
                 ),
             ]
         })
         .collect();
-    super::table::write(
+    table::write(
         output,
         ["address", "prefix", "verdict", "reason", "country"],
         &rows,

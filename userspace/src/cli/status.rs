@@ -12,7 +12,7 @@ use geodrop::{
 };
 use serde::Serialize;
 
-use super::{PinOptions, json::CountersReport};
+use super::{PinOptions, json::CountersReport, table};
 
 /// Show what runs, and what it has counted
 #[derive(Debug, Args)]
@@ -200,13 +200,13 @@ fn write_interface(output: &mut impl io::Write, interface: &InterfaceReport) -> 
             rows.push(row(name, packets, None));
         }
     }
-    super::table::write(output, ["source", "packets", "bytes"], &rows)
+    table::write(output, ["source", "packets", "bytes"], &rows)
 }
 
 fn row(name: &str, packets: u64, bytes: Option<u64>) -> [String; 3] {
     [
         name.to_owned(),
         packets.to_string(),
-        bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),
+        bytes.map_or_else(|| table::NOTHING.to_owned(), |bytes| bytes.to_string()),
     ]
 }

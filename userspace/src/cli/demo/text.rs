@@ -59,7 +59,7 @@ pub(super) fn write_report(
 fn row(tally: &Tally) -> [String; 6] {
     let country = match tally.group {
         Group::Country(country) => country.to_string(),
-        Group::Listed | Group::SpecialPurpose => "-".to_owned(),
+        Group::Listed | Group::SpecialPurpose => table::NOTHING.to_owned(),
     };
     let [sources, sent, dropped, delivered] =
         [tally.sources, tally.sent, tally.dropped, tally.delivered].map(grouped);
