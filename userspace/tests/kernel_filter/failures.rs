@@ -87,6 +87,25 @@ fn all_interfaces_or_none() {
 }
 
 #[test]
+fn what_was_done_is_undone_when_a_later_interface_refuses() {
+    let host = Host::new();
+    // `lo` refuses only when the filter on `server` is in force already.
+    let both = [
+        "attach", "-i", "server", "lo", "--mode", "native", "--block", "US",
+    ];
+    host.fail(1, &both);
+    host.assert_free();
+
+    host.succeed(&["attach", "-i", "server"]);
+    let before = host.attached();
+    host.fail(1, &both);
+    assert_eq!(host.attached(), before);
+    assert!(!host.admits(BLOCKED));
+    assert!(host.admits(OTHER));
+    assert_eq!(host.filter()["generation"], 1);
+}
+
+#[test]
 fn a_second_process_is_told_of_the_first() {
     let host = Host::new();
     let run = host.run(&[]);
