@@ -24,11 +24,8 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::frame::Frame;
 
-const ETHERTYPE_OFFSET: usize = 12;
 const ETHERNET_HEADER: usize = 14;
 const VLAN_TAG: usize = 4;
-/// An 802.1Q tag inside an 802.1ad one: the deepest nesting that IEEE 802.1Q knows.
-const VLAN_TAGS: usize = 2;
 
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
@@ -57,22 +54,28 @@ impl Source {
     /// Reads the source of a frame that starts with its Ethernet header.
     #[inline(always)]
     pub fn of<F: Frame + ?Sized>(frame: &F) -> Self {
-        let Some(ethertype) = frame.read(ETHERTYPE_OFFSET) else {
+        // Each depth of tags is a case of its own, so that every offset is a constant: without CAP_PERFMON the
+        // verifier takes no packet pointer moved by a variable.
+        let Some(outer) = ethertype(frame, ETHERNET_HEADER) else {
             return Self::NotIp;
         };
-        let mut ethertype = u16::from_be_bytes(ethertype);
-        let mut header = ETHERNET_HEADER;
-        for _ in 0..VLAN_TAGS {
-            if ethertype != ETHERTYPE_VLAN && ethertype != ETHERTYPE_SERVICE_VLAN {
-                break;
-            }
-            // A tag is two bytes of tag control information, then the EtherType of what it carries.
-            let Some(inner) = frame.read(header + 2) else {
-                return Self::NotIp;
-            };
-            ethertype = u16::from_be_bytes(inner);
-            header += VLAN_TAG;
+        if !is_tag(outer) {
+            return Self::of_payload(frame, outer, ETHERNET_HEADER);
         }
+        let Some(inner) = ethertype(frame, ETHERNET_HEADER + VLAN_TAG) else {
+            return Self::NotIp;
+        };
+        if !is_tag(inner) {
+            return Self::of_payload(frame, inner, ETHERNET_HEADER + VLAN_TAG);
+        }
+        let Some(innermost) = ethertype(frame, ETHERNET_HEADER + 2 * VLAN_TAG) else {
+            return Self::NotIp;
+        };
+        Self::of_payload(frame, innermost, ETHERNET_HEADER + 2 * VLAN_TAG)
+    }
+
+    #[inline(always)]
+    fn of_payload<F: Frame + ?Sized>(frame: &F, ethertype: u16, header: usize) -> Self {
         match ethertype {
             ETHERTYPE_IPV4 => Self::of_ipv4(frame, header).unwrap_or(Self::Malformed),
             ETHERTYPE_IPV6 => Self::of_ipv6(frame, header).unwrap_or(Self::Malformed),
@@ -87,9 +90,9 @@ impl Source {
         if version != 4 || words * 4 < IPV4_HEADER {
             return None;
         }
-        if words * 4 > IPV4_HEADER {
-            // The last byte of the options: when it is there, all are.
-            let _: [u8; 1] = frame.read(header + words * 4 - 1)?;
+        // A comparison of numbers: to read the options' last byte would move a pointer by a variable.
+        if words * 4 > IPV4_HEADER && header + words * 4 > frame.length() {
+            return None;
         }
         let [.., a, b, c, d, _, _, _, _] = bytes;
         const { assert!(IPV4_SOURCE + 8 == IPV4_HEADER) };
@@ -107,4 +110,16 @@ impl Source {
         let source: [u8; 16] = frame.read(header + IPV6_SOURCE)?;
         Some(Self::Ipv6(Ipv6Addr::from_octets(source)))
     }
+}
+
+/// The type of what follows at `payload`: the two bytes before it, after a MAC header or a tag alike.
+#[inline(always)]
+fn ethertype<F: Frame + ?Sized>(frame: &F, payload: usize) -> Option<u16> {
+    frame.read(payload - 2).map(u16::from_be_bytes)
+}
+
+/// Whether a VLAN tag follows.
+#[inline(always)]
+const fn is_tag(ethertype: u16) -> bool {
+    matches!(ethertype, ETHERTYPE_VLAN | ETHERTYPE_SERVICE_VLAN)
 }

@@ -1,39 +1,47 @@
 //! A packet in an XDP program's hands.
 
-use aya_ebpf::programs::XdpContext;
+use aya_ebpf::{helpers::bpf_xdp_get_buff_len, programs::XdpContext};
 use geodrop_common::Frame;
 
-/// The bytes of a packet that the program may touch directly: all of it, or of a packet that spans several
-/// buffers (`xdp.frags`) the first buffer.
+/// A packet, of which the program may touch all bytes directly, or if it spans several buffers (`xdp.frags`)
+/// those of the first.
 #[derive(Clone, Copy)]
 pub struct Packet {
     start: usize,
     end: usize,
+    length: u64,
 }
 
 impl Packet {
-    /// The packet of this run of the program.
+    /// The packet of this run of a program that takes packets of one buffer only.
     #[inline(always)]
     #[must_use]
-    pub fn of(context: &XdpContext) -> Self {
+    pub fn of_one_buffer(context: &XdpContext) -> Self {
+        let (start, end) = (context.data(), context.data_end());
         Self {
-            start: context.data(),
-            end: context.data_end(),
+            start,
+            end,
+            length: (end - start) as u64,
         }
     }
 
-    /// How many bytes there are.
+    /// The packet of this run of a program that takes packets of several buffers.
     #[inline(always)]
     #[must_use]
-    pub const fn len(&self) -> u64 {
-        (self.end - self.start) as u64
+    pub fn of_several_buffers(context: &XdpContext) -> Self {
+        Self {
+            start: context.data(),
+            end: context.data_end(),
+            // SAFETY: the helper takes the context that the kernel called us with, and only reads it.
+            length: unsafe { bpf_xdp_get_buff_len(context.ctx) },
+        }
     }
 
-    /// Whether there are none: never so for a packet that the kernel hands us.
+    /// How many bytes the packet has, in all its buffers.
     #[inline(always)]
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.end == self.start
+    pub const fn bytes(&self) -> u64 {
+        self.length
     }
 
     /// Writes `bytes` at `offset`; `None`, and nothing written, when the packet ends before.
@@ -66,5 +74,10 @@ impl Frame for Packet {
         // SAFETY: `place` checked that N bytes lie between the packet's start and end, which the kernel keeps
         // mapped while the program runs. An array of bytes has no alignment, and any bytes are a value of it.
         Some(unsafe { place.read() })
+    }
+    #[inline(always)]
+    fn length(&self) -> usize {
+        // BPF has no addresses of other than 64 bits.
+        self.length as usize
     }
 }

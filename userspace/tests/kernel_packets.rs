@@ -45,6 +45,16 @@ fn load(monitor: bool) -> Generation {
     .expect("loading the filter needs root")
 }
 
+/// The program for kernels before 5.18.
+fn load_without_frags() -> Generation {
+    Generation::load_without_frags(Plan {
+        ruleset: &ruleset(),
+        monitor: false,
+        log: false,
+    })
+    .expect("loading the filter needs root")
+}
+
 /// What the program answers to a frame.
 fn run(generation: &Generation, frame: &[u8]) -> u32 {
     let options = TestRunOptions {
@@ -75,6 +85,21 @@ fn all_packets(counters: &Counters) -> u64 {
 #[test]
 fn every_packet_of_the_table_meets_its_fate() {
     let generation = load(false);
+    assert!(
+        generation.frags(),
+        "kernels from 5.18 on take packets of several buffers"
+    );
+    meets_its_fate(&generation);
+}
+
+#[test]
+fn every_packet_of_the_table_meets_its_fate_on_older_kernels() {
+    let generation = load_without_frags();
+    assert!(!generation.frags());
+    meets_its_fate(&generation);
+}
+
+fn meets_its_fate(generation: &Generation) {
     let mut before = generation.counters().unwrap();
     for case in packets::cases() {
         let expected = match case.judgement.action {
@@ -82,7 +107,7 @@ fn every_packet_of_the_table_meets_its_fate() {
             Action::Drop => XDP_DROP,
         };
         assert_eq!(
-            run(&generation, &case.frame),
+            run(generation, &case.frame),
             expected,
             "{}: {:02x?}",
             case.name,

@@ -11,7 +11,6 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use aya_ebpf::{
     Global,
     bindings::{BPF_F_NO_PREALLOC, xdp_action},
-    helpers::bpf_xdp_get_buff_len,
     macros::{map, xdp},
     maps::{LpmTrie, PerCpuArray, lpm_trie::Key},
     programs::XdpContext,
@@ -79,10 +78,11 @@ fn count(slot: Slot, bytes: u64) {
 
 /// Judges, counts, and answers the kernel.
 #[inline(always)]
-fn filter(context: &XdpContext, packet: Packet, bytes: u64) -> u32 {
-    let Judgement { action, slot } = judge(&packet, &LpmTries, |class| {
+fn filter(context: &XdpContext, packet: &Packet) -> u32 {
+    let Judgement { action, slot } = judge(packet, &LpmTries, |class| {
         Entry::from_word(CLASSES[class.index()].load())
     });
+    let bytes = packet.bytes();
     count(slot, bytes);
     aya_log_ebpf::debug!(
         context,
@@ -103,14 +103,11 @@ fn filter(context: &XdpContext, packet: Packet, bytes: u64) -> u32 {
 /// The filter for kernels older than 5.18, which hand a program packets of one buffer only.
 #[xdp]
 fn geodrop(context: XdpContext) -> u32 {
-    let packet = Packet::of(&context);
-    filter(&context, packet, packet.len())
+    filter(&context, &Packet::of_one_buffer(&context))
 }
 
 /// The filter for packets of one or several buffers.
 #[xdp(frags)]
 fn geodrop_frags(context: XdpContext) -> u32 {
-    // SAFETY: the helper takes the context that the kernel called us with, and only reads it.
-    let bytes = unsafe { bpf_xdp_get_buff_len(context.ctx) };
-    filter(&context, Packet::of(&context), bytes)
+    filter(&context, &Packet::of_several_buffers(&context))
 }

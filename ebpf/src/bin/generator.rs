@@ -57,7 +57,7 @@ fn send(context: &XdpContext) -> Option<u32> {
     let source = SOURCES.get(*run & SOURCE_MASK.load())?;
     *run = run.wrapping_add(1);
 
-    let packet = Packet::of(context);
+    let packet = Packet::of_one_buffer(context);
     if IP_VERSION.load() == 4 {
         let [a, b, c, d, ..] = *source;
         packet.write(IPV4_SOURCE, [a, b, c, d])?;

@@ -12,7 +12,10 @@ use geodrop::{
     policy::CountryRule,
 };
 
-use super::options::{FilterOptions, Resolved};
+use super::{
+    options::{FilterOptions, Resolved},
+    say, warn,
+};
 
 /// Leave a filter in the kernel and return
 ///
@@ -32,7 +35,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let resolved = arguments.filter.resolve()?;
     for filter in attach(&arguments.filter, &resolved, false)? {
-        println!("{}", announcement(&filter, &resolved));
+        say(announcement(&filter, &resolved));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -45,7 +48,7 @@ pub(super) fn attach(
 ) -> anyhow::Result<Vec<Filter>> {
     let root = options.pins.root();
     if root.prepare()? {
-        eprintln!("geodrop: mounted the bpf file system, which was missing, at /sys/fs/bpf");
+        warn("mounted the bpf file system, which was missing, at /sys/fs/bpf");
     }
     let filters = filter::attach(
         &root,
@@ -62,7 +65,7 @@ pub(super) fn attach(
     )?;
     for filter in &filters {
         if let Some(reason) = &filter.fallback {
-            eprintln!("geodrop: {reason}; running in generic mode instead");
+            warn(format_args!("{reason}; running in generic mode instead"));
         }
     }
     Ok(filters)

@@ -11,7 +11,7 @@ use geodrop::demo::{self, Plan, Stage, sample::Group};
 use indicatif::ProgressBar;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::options::PolicyOptions;
+use super::{options::PolicyOptions, warn};
 
 /// See the whole thing work, in network namespaces of its own
 ///
@@ -95,7 +95,7 @@ fn leave_on_interrupt(spinner: ProgressBar) -> anyhow::Result<()> {
     thread::spawn(move || {
         runtime.block_on(interrupt.recv());
         spinner.finish_and_clear();
-        eprintln!("geodrop: interrupted; nothing is left behind");
+        warn("interrupted; nothing is left behind");
         std::process::exit(INTERRUPTED);
     });
     Ok(())

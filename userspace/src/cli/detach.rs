@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use geodrop::datapath::{filter, interface::Interface};
+use geodrop::datapath::{DatapathError, filter, interface::Interface, pins::Root};
 
-use super::PinOptions;
+use super::{PinOptions, options, say, warn};
 
 /// Take filters off interfaces
 ///
@@ -38,32 +38,57 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let root = arguments.pins.root();
-    if arguments.all {
-        let places = filter::detach_all(&root)?;
-        if places.is_empty() {
-            println!("no filter is attached anywhere");
-        }
-        for place in places {
-            match Interface::by_index(place.index)? {
-                Some(interface) if root.place(&interface)? == place => {
-                    println!("{}: detached", interface.name);
-                }
-                _ => println!(
-                    "interface {} of network namespace {}: detached",
-                    place.index, place.namespace
-                ),
+    let detached = if arguments.all {
+        detach_all(&root)?
+    } else {
+        detach_each(&root, &arguments.interface)?
+    };
+    if detached.is_empty() {
+        say("no filter is attached anywhere");
+    }
+    let mut failed = false;
+    for (name, result) in detached {
+        match result {
+            Ok(()) => say(format_args!("{name}: detached")),
+            Err(error) => {
+                warn(format_args!("{name}: {error}"));
+                failed = true;
             }
         }
-        return Ok(ExitCode::SUCCESS);
     }
-    let interfaces = arguments
-        .interface
-        .iter()
-        .map(|name| Interface::by_name(name))
-        .collect::<Result<Vec<_>, _>>()?;
-    for interface in interfaces {
-        filter::detach(&root, &interface)?;
-        println!("{}: detached", interface.name);
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// What came of detaching, by the interface's name: all of it is done before any of it is told.
+type Detached = Vec<(String, Result<(), DatapathError>)>;
+
+fn detach_each(root: &Root, names: &[String]) -> anyhow::Result<Detached> {
+    let interfaces = options::interfaces(names)?;
+    Ok(interfaces
+        .into_iter()
+        .map(|interface| {
+            let result = filter::detach(root, &interface);
+            (interface.name, result)
+        })
+        .collect())
+}
+
+fn detach_all(root: &Root) -> anyhow::Result<Detached> {
+    let detached = filter::detach_all(root)?.into_iter();
+    detached
+        .map(|(place, result)| {
+            let name = match Interface::by_index(place.index)? {
+                Some(interface) if root.place(&interface)? == place => interface.name,
+                _ => format!(
+                    "interface {} of network namespace {}",
+                    place.index, place.namespace
+                ),
+            };
+            Ok((name, result))
+        })
+        .collect()
 }

@@ -9,7 +9,11 @@ use std::{
 use clap::Args;
 use geodrop::policy::{self, Explanation};
 
-use super::{Usage, options::PolicyOptions, table};
+use super::{
+    Usage,
+    options::{self, PolicyOptions},
+    table, warn,
+};
 
 /// Show which country addresses are in, and what would happen to them
 ///
@@ -45,6 +49,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let addresses = addresses(&arguments.addresses)?;
     let policy = arguments.policy.policy();
     let data = arguments.policy.data()?;
+    if let Err(error) = options::refuse_countries_without_data(&policy, &data) {
+        warn(format_args!("warning: {error}"));
+    }
     let answers: Vec<_> = addresses
         .into_iter()
         .map(|ip| policy::explain(&policy, &data.regions, ip))
@@ -66,12 +73,12 @@ fn addresses(given: &[String]) -> anyhow::Result<Vec<IpAddr>> {
             addresses.push(address(text, "argument")?);
             continue;
         }
-        for (index, line) in io::stdin().lock().lines().enumerate() {
+        for (index, line) in io::stdin().lock().split(b'\n').enumerate() {
             let line = line?;
-            let line = line.trim();
+            let line = String::from_utf8_lossy(line.trim_ascii());
             if !line.is_empty() {
                 addresses.push(address(
-                    line,
+                    &line,
                     &format!("standard input, line {}", index + 1),
                 )?);
             }

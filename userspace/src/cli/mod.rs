@@ -14,7 +14,12 @@ mod run;
 mod status;
 mod table;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 use geodrop::datapath::pins::{DEFAULT_ROOT, Root};
@@ -90,13 +95,23 @@ pub(crate) fn main() -> ExitCode {
         if is_broken_pipe(&error) {
             return ExitCode::SUCCESS;
         }
-        eprintln!("geodrop: {}", describe(&error));
+        warn(describe(&error));
         if error.is::<Usage>() {
             ExitCode::from(2)
         } else {
             ExitCode::FAILURE
         }
     })
+}
+
+/// Prints a line of what was done. That nobody reads it must not undo it, nor keep the rest from being done.
+fn say(line: impl Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// Prints a line of what should be known of how it was done, on standard error.
+fn warn(line: impl Display) {
+    let _ = writeln!(io::stderr(), "geodrop: {line}");
 }
 
 /// The error and what led to it, without saying twice what a cause repeats.
@@ -115,7 +130,7 @@ fn describe(error: &anyhow::Error) -> String {
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use geodrop::{
     datapath::{
-        ModeChoice,
+        DatapathError, ModeChoice,
         about::{About, GeoipSource, Ranges},
         interface::Interface,
     },
@@ -14,7 +14,7 @@ use geodrop::{
 };
 use ipnet::IpNet;
 
-use super::{PinOptions, Usage};
+use super::{PinOptions, Usage, warn};
 
 /// What to block: the same for a filter and for `lookup`.
 #[derive(Debug, Args)]
@@ -75,12 +75,49 @@ pub(super) fn read_data(files: &[PathBuf]) -> anyhow::Result<GeoData> {
     let data = geoip::read(files)?;
     if let Some(first) = data.contradictions.first() {
         let others = data.contradictions.len() - 1;
-        eprintln!("geodrop: warning: {first}");
+        warn(format_args!("warning: {first}"));
         if others > 0 {
-            eprintln!("geodrop: warning: {others} more ranges contradict each other like that");
+            warn(format_args!(
+                "warning: {others} more ranges contradict each other like that"
+            ));
         }
     }
     Ok(data)
+}
+
+/// Finds interfaces by name, each once however often and by whichever of its names it is given.
+pub(super) fn interfaces(names: &[String]) -> Result<Vec<Interface>, DatapathError> {
+    let mut interfaces: Vec<Interface> = Vec::new();
+    for name in names {
+        let interface = Interface::by_name(name)?;
+        if interfaces
+            .iter()
+            .all(|other| other.index != interface.index)
+        {
+            interfaces.push(interface);
+        }
+    }
+    Ok(interfaces)
+}
+
+/// Data of one address family only filters that one: worth a word, because the other is easily forgotten.
+fn warn_of_missing_family(policy: &Policy, data: &GeoData) {
+    let fate = match policy.countries {
+        CountryRule::Block(_) => "passes",
+        CountryRule::Only(_) => "is dropped",
+    };
+    let families = [
+        ("IPv4", data.regions.ipv4().is_empty()),
+        ("IPv6", data.regions.ipv6().is_empty()),
+    ];
+    for (family, missing) in families {
+        if missing {
+            warn(format_args!(
+                "warning: the GeoIP data has no {family} address: all {family} traffic {fate}; give the file for \
+                 {family} too with --geoip"
+            ));
+        }
+    }
 }
 
 /// Reads a prefix, or an address as the prefix that holds just that.
@@ -184,19 +221,14 @@ pub(super) struct Resolved {
 impl FilterOptions {
     /// Looks everything up that the options name.
     pub(super) fn resolve(&self) -> anyhow::Result<Resolved> {
-        let mut interfaces: Vec<Interface> = Vec::new();
-        for name in &self.interface {
-            let interface = Interface::by_name(name)?;
-            if !interfaces.contains(&interface) {
-                interfaces.push(interface);
-            }
-        }
+        let interfaces = interfaces(&self.interface)?;
         let policy = Policy {
             monitor: self.monitor,
             ..self.policy.policy()
         };
         let data = self.policy.data()?;
         refuse_countries_without_data(&policy, &data)?;
+        warn_of_missing_family(&policy, &data);
         let ruleset = Ruleset::new(&policy, &data.regions);
         let countries = policy.countries.countries().iter().copied().collect();
         let (block, only) = match &policy.countries {
@@ -239,7 +271,7 @@ impl FilterOptions {
 
 /// A country that the policy names and no data knows would be a block that blocks nothing, or an admission
 /// of nobody.
-fn refuse_countries_without_data(policy: &Policy, data: &GeoData) -> Result<(), Usage> {
+pub(super) fn refuse_countries_without_data(policy: &Policy, data: &GeoData) -> Result<(), Usage> {
     let known = data.regions.countries();
     let missing: Vec<_> = policy
         .countries

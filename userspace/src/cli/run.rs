@@ -1,7 +1,6 @@
 //! `geodrop run`: filter in the foreground.
 
 use std::{
-    fmt::Display,
     io::{self, Write as _},
     process::ExitCode,
     time::{Duration, Instant},
@@ -14,15 +13,16 @@ use geodrop::{
     geoip::Country,
 };
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     time::MissedTickBehavior,
 };
 
-use super::{attach, options::FilterOptions};
+use super::{attach, options::FilterOptions, say, warn};
 
 /// Filter in the foreground, until Ctrl-C
 ///
-/// Prints what was dropped at an interval. Ctrl-C or SIGTERM ends it and takes the filter off. Should the
+/// Prints what was dropped at an interval. Ctrl-C, SIGTERM or the end of the terminal ends it and takes the filter
+/// off. Should the
 /// process die otherwise, the filter stays; the next `run` takes it over without a packet going by unfiltered.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -70,82 +70,90 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for filter in &filters {
         say(attach::announcement(filter, &resolved));
     }
-    let end = runtime.block_on(watch(&mut filters, arguments, signals));
+    let all_stayed = runtime.block_on(watch(&mut filters, arguments, signals))?;
 
-    if arguments.keep {
-        for filter in &filters {
-            let name = &filter.interface.name;
+    let mut failed = !all_stayed;
+    for filter in filters {
+        let name = filter.interface.name.clone();
+        if arguments.keep {
             say(format_args!(
                 "{name}: the filter stays; `geodrop detach -i {name}` removes it"
             ));
+            continue;
         }
-        return end.map(|()| ExitCode::SUCCESS);
-    }
-    let mut detached = Ok(());
-    for filter in filters {
-        let name = filter.interface.name.clone();
         match filter.detach() {
-            Ok(()) => say(format_args!("{name}: detached")),
-            Err(error) => detached = Err(error),
+            Ok(true) => say(format_args!("{name}: detached")),
+            Ok(false) => warn(taken_away(&name)),
+            Err(error) => {
+                warn(format_args!("{name}: {error}"));
+                failed = true;
+            }
         }
     }
-    detached?;
-    end.map(|()| ExitCode::SUCCESS)
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
-/// Prints a line. That nobody reads it any more (`geodrop run | head`) must not end the filter.
-fn say(line: impl Display) {
-    let _ = writeln!(io::stdout(), "{line}");
+fn taken_away(name: &str) -> String {
+    format!(
+        "the filter on {name} was taken away by somebody else (`geodrop detach`, a removed pin, or the interface is \
+         gone); this process looks after it no more"
+    )
 }
 
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
+/// The signals that end a run: Ctrl-C, what service managers send, and a terminal that is closed or lost. The
+/// last so that a policy that locks its admin out ends with the session.
+struct Signals([Signal; 3]);
 
 impl Signals {
     fn new() -> anyhow::Result<Self> {
         let catch = |kind| signal(kind).context("catching signals");
-        Ok(Self {
-            interrupt: catch(SignalKind::interrupt())?,
-            terminate: catch(SignalKind::terminate())?,
-        })
+        Ok(Self([
+            catch(SignalKind::interrupt())?,
+            catch(SignalKind::terminate())?,
+            catch(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn any(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
     }
 }
 
-/// Prints counters and the packets' log until a signal comes.
-///
-/// # Errors
-///
-/// When somebody else took a filter away.
+/// Prints counters and the packets' log until a signal comes, or no filter is left. A filter that somebody else
+/// took away is told of and left out from then on. Returns whether none was.
 async fn watch(
-    filters: &mut [Filter],
+    filters: &mut Vec<Filter>,
     arguments: &Arguments,
     mut signals: Signals,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let mut loggers = Vec::new();
     if arguments.log_packets {
         for filter in &mut *filters {
             loggers.push(filter.generation.logger()?);
         }
     }
+    let attached = filters.len();
     let mut tick = interval(WATCH);
     let mut drain = interval(DRAIN);
     let mut reports = Reports::new(Duration::from_secs(arguments.interval));
-    let end = loop {
+    while !filters.is_empty() {
         tokio::select! {
-            _ = signals.interrupt.recv() => break Ok(()),
-            _ = signals.terminate.recv() => break Ok(()),
-            _ = tick.tick() => {
-                if let Err(error) = look(filters, &mut reports) {
-                    break Err(error);
-                }
-            }
+            () = signals.any() => break,
+            _ = tick.tick() => look(filters, &mut reports),
             _ = drain.tick(), if !loggers.is_empty() => flush(&mut loggers),
         }
-    };
+    }
     flush(&mut loggers);
-    end
+    Ok(filters.len() == attached)
 }
 
 /// Prints what the kernel programs have logged since the last time.
@@ -162,27 +170,33 @@ fn interval(period: Duration) -> tokio::time::Interval {
     interval
 }
 
-/// Checks that the filters are in place, and prints a report if one is due.
-fn look(filters: &[Filter], reports: &mut Reports) -> anyhow::Result<()> {
+/// Leaves out filters that are not in place any more, and prints a report if one is due. What cannot be read is
+/// told of, and no reason to end a filter.
+fn look(filters: &mut Vec<Filter>, reports: &mut Reports) {
+    filters.retain(|filter| {
+        let name = &filter.interface.name;
+        match filter.is_attached() {
+            Ok(true) => true,
+            Ok(false) => {
+                warn(taken_away(name));
+                false
+            }
+            Err(error) => {
+                warn(format_args!("{name}: {error}"));
+                true
+            }
+        }
+    });
+    if !reports.due() {
+        return;
+    }
     for filter in filters {
         let name = &filter.interface.name;
-        anyhow::ensure!(
-            filter.is_attached()?,
-            "the filter on {name} was taken away by somebody else (`geodrop detach`, a removed pin, or the \
-             interface is gone); packets pass unfiltered there now"
-        );
-    }
-    if reports.due() {
-        for filter in filters {
-            let counters = filter.generation.counters()?;
-            say(format_args!(
-                "{}: {}",
-                filter.interface.name,
-                report(&counters)
-            ));
+        match filter.generation.counters() {
+            Ok(counters) => say(format_args!("{name}: {}", report(&counters))),
+            Err(error) => warn(format_args!("{name}: {error}")),
         }
     }
-    Ok(())
 }
 
 /// When to print the next report.
@@ -250,7 +264,7 @@ impl log::Log for PacketLog {
 
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
-            eprintln!("{}", record.args());
+            let _ = writeln!(io::stderr(), "{}", record.args());
         }
     }
 

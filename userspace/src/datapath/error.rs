@@ -33,6 +33,23 @@ pub enum DatapathError {
         known: String,
     },
 
+    /// The interface carries no Ethernet frames.
+    #[error(
+        "{interface} carries packets without Ethernet headers (a tunnel, PPP, WireGuard, tun), which the filter \
+         cannot read; attach it to the interface below, which receives the tunnel's own packets"
+    )]
+    NotEthernet {
+        /// The interface.
+        interface: String,
+    },
+
+    /// The kernel forbids what these capabilities should allow.
+    #[error(
+        "the kernel forbids this process to load programs although it has the capabilities: a user namespace \
+         or a container; it takes CAP_BPF and CAP_NET_ADMIN of the host ({0})"
+    )]
+    Forbidden(io::Error),
+
     /// The bpf file system is not mounted and could not be.
     #[error(
         "the bpf file system is not mounted at {path} and could not be: {source}; mount it with `mount -t \
@@ -72,7 +89,7 @@ pub enum DatapathError {
     #[error(
         "{program} is attached to {interface} already ({mode} mode), and an interface takes one XDP program; \
          remove it with the tool that attached it (`ip link set dev {interface} xdp off` removes one that \
-         has no link)"
+         has no link, `geodrop detach --all` one of geodrop's that came here with its interface)"
     )]
     OtherProgram {
         /// The interface.

@@ -40,6 +40,8 @@ pub struct Filter {
     /// Its program and tables.
     pub generation: Generation,
     pub(super) place: Place,
+    /// The id of the link that this process made or took over: whatever stands in its place later is not ours.
+    pub(super) link: u32,
     pub(super) _lock: Lock,
 }
 
@@ -52,18 +54,29 @@ impl Filter {
     /// When the kernel cannot be asked.
     pub fn is_attached(&self) -> Result<bool, DatapathError> {
         match Link::open(&self.place.link())? {
-            Some(link) => Ok(link.info()?.interface == self.interface.index),
+            Some(link) => {
+                let info = link.info()?;
+                Ok(info.id == self.link && info.interface == self.interface.index)
+            }
             None => Ok(false),
         }
     }
 
-    /// Detaches the filter and removes all that belongs to it.
+    /// Detaches the filter and removes all that belongs to it. Returns whether it was still there: what others
+    /// attached since then stays.
     ///
     /// # Errors
     ///
     /// When the kernel refuses; the filter may then still be attached.
-    pub fn detach(self) -> Result<(), DatapathError> {
-        detach_place(&self.place)
+    pub fn detach(self) -> Result<bool, DatapathError> {
+        let ours = match Link::open(&self.place.link())? {
+            Some(link) => link.info()?.id == self.link,
+            None => false,
+        };
+        if ours {
+            detach_place(&self.place)?;
+        }
+        Ok(ours)
     }
 }
 
@@ -97,7 +110,7 @@ pub fn attach(
             }
         }
     }
-    committed.into_iter().map(Committed::finish).collect()
+    Ok(committed.into_iter().map(Committed::finish).collect())
 }
 
 /// Detaches the filter from one interface.
@@ -108,38 +121,59 @@ pub fn attach(
 pub fn detach(root: &Root, interface: &Interface) -> Result<(), DatapathError> {
     privileges::check()?;
     let place = root.place(interface)?;
-    if !place.directory().exists() {
+    if !root.places()?.contains(&place) {
         return Err(DatapathError::NotAttached {
             interface: interface.name.clone(),
         });
     }
-    detach_place(&place)?;
+    detach_in_turn(&place, interface)?;
     root.tidy();
     Ok(())
 }
 
+/// Where a filter was, and what came of detaching it.
+pub type Detached = (Place, Result<(), DatapathError>);
+
 /// Detaches every filter that is pinned under the root, in whatever network namespace, whatever version
-/// attached it. Returns where they were.
+/// attached it. Returns where they were, each with what came of it: one that fails keeps no other attached.
 ///
 /// # Errors
 ///
-/// The first that could not be detached; all others are.
-pub fn detach_all(root: &Root) -> Result<Vec<Place>, DatapathError> {
+/// When this process may not, or cannot see what is pinned.
+pub fn detach_all(root: &Root) -> Result<Vec<Detached>, DatapathError> {
     privileges::check()?;
-    let places = root.places()?;
-    let mut failed = None;
-    for place in &places {
-        if let Err(error) = detach_place(place) {
-            failed.get_or_insert(error);
-        }
-    }
+    let places = root.places()?.into_iter();
+    let detached = places
+        .map(|place| {
+            let interface = Interface {
+                name: format!("interface {}", place.index),
+                index: place.index,
+            };
+            let result = detach_in_turn(&place, &interface);
+            (place, result)
+        })
+        .collect();
     root.tidy();
-    failed.map_or(Ok(places), Err)
+    Ok(detached)
 }
 
+/// Detaches what is in force at a place, but does not pull the rug from under an attach in progress.
+fn detach_in_turn(place: &Place, interface: &Interface) -> Result<(), DatapathError> {
+    match place.lock(interface) {
+        Ok(_lock) => detach_place(place),
+        // Somebody looks after the filter and will find it gone; without a link it is only being made.
+        Err(DatapathError::Owned { .. }) if place.link().exists() => detach_place(place),
+        Err(error) => Err(error),
+    }
+}
+
+/// Detaches the link, if one can be opened there, and removes all that is pinned.
 pub(super) fn detach_place(place: &Place) -> Result<(), DatapathError> {
-    if let Some(link) = Link::open(&place.link())? {
-        link.detach()?;
+    match Link::open(&place.link()) {
+        Ok(Some(link)) => link.detach()?,
+        Ok(None) => {}
+        // No link of a kind that we know. If its pin cannot be removed either, that is the error to tell.
+        Err(_) => return place.remove(),
     }
     place.remove()
 }

@@ -4,6 +4,8 @@
 //! under the link. Loaded without pins it ends with the process: that is what demo, tests and benches use.
 
 use std::{
+    error::Error,
+    io,
     os::fd::{AsFd as _, BorrowedFd},
     path::Path,
 };
@@ -63,9 +65,26 @@ impl Generation {
         Self::load_with(plan, None)
     }
 
+    /// The same with the program for kernels before 5.18, so that it can be tried on newer ones.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the program, or a table cannot be filled.
+    pub fn load_without_frags(plan: Plan<'_>) -> Result<Self, DatapathError> {
+        Self::load_program(plan, None, object::FILTER_PLAIN)
+    }
+
     pub(super) fn load_with(
         plan: Plan<'_>,
         pinning: Option<&Pinning<'_>>,
+    ) -> Result<Self, DatapathError> {
+        Self::load_program(plan, pinning, program_for_this_kernel()?)
+    }
+
+    fn load_program(
+        plan: Plan<'_>,
+        pinning: Option<&Pinning<'_>>,
+        program: &'static str,
     ) -> Result<Self, DatapathError> {
         let classes = side_table(plan.ruleset.classes());
         let ipv4 = Entries::of(&lpm::prefixes(plan.ruleset.ipv4()));
@@ -95,13 +114,13 @@ impl Generation {
                 .map_pin_path("IPV4", pinning.ipv4)
                 .map_pin_path("IPV6", pinning.ipv6);
         }
-        let mut ebpf = loader.load(object::FILTER).map_err(Box::new)?;
+        let mut ebpf = loader.load(object::FILTER).map_err(refused)?;
         if !pinning.is_some_and(|pinning| pinning.filled) {
             for (name, entries) in [("IPV4", &ipv4), ("IPV6", &ipv6)] {
                 fill::fill(name, &mut map(&ebpf, name)?.fd().as_fd(), entries)?;
             }
         }
-        let program = load_program(&mut ebpf)?;
+        program_mut(&mut ebpf, program)?.load().map_err(refused)?;
         Ok(Self { ebpf, program })
     }
 
@@ -176,7 +195,7 @@ impl Generation {
     /// When the log's ring buffer cannot be mapped.
     pub fn logger(&mut self) -> Result<aya_log::EbpfLogger<&'static dyn log::Log>, DatapathError> {
         aya_log::EbpfLogger::init(&mut self.ebpf)
-            .map_err(std::io::Error::other)
+            .map_err(io::Error::other)
             .map_err(DatapathError::system("opening the kernel program's log"))
     }
 
@@ -195,24 +214,41 @@ fn side_table(entries: &[Entry]) -> [u32; class::CAPACITY] {
     words
 }
 
-/// Loads the filter's program, the one for packets of several buffers where the kernel knows these.
-fn load_program(ebpf: &mut Ebpf) -> Result<&'static str, DatapathError> {
+/// The filter's program for packets of several buffers where the kernel knows these, else the other one.
+fn program_for_this_kernel() -> Result<&'static str, DatapathError> {
     // The helper came with the packets that it measures (5.18).
     let frags = is_helper_supported(ProgramType::Xdp, BpfHelper::BPF_FUNC_xdp_get_buff_len)
-        .map_err(Box::new)?;
-    let name = if frags {
+        .map_err(refused)?;
+    Ok(if frags {
         object::FILTER_FRAGS
     } else {
         object::FILTER_PLAIN
-    };
-    let program: &mut Xdp = ebpf
-        .program_mut(name)
+    })
+}
+
+fn program_mut<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, DatapathError> {
+    ebpf.program_mut(name)
         .and_then(|program| program.try_into().ok())
         .ok_or_else(|| DatapathError::Object {
             what: format!("program {name}"),
-        })?;
-    program.load().map_err(Box::new)?;
-    Ok(name)
+        })
+}
+
+/// The kernel's refusal to load something. Capabilities were checked before: where it still is not permitted, they
+/// are not the host's.
+fn refused<E: Error>(error: E) -> DatapathError
+where
+    Box<E>: Into<DatapathError>,
+{
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        let number = error.downcast_ref().and_then(io::Error::raw_os_error);
+        if number == Some(libc::EPERM) {
+            return DatapathError::Forbidden(io::Error::from_raw_os_error(libc::EPERM));
+        }
+        cause = error.source();
+    }
+    Box::new(error).into()
 }
 
 /// A map of the kernel object, by name.

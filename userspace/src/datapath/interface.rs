@@ -3,7 +3,9 @@
 use std::{fmt, io};
 
 use futures_util::TryStreamExt as _;
-use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage, LinkXdp, XdpAttached};
+use rtnetlink::packet_route::link::{
+    LinkAttribute, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
+};
 use rustix::net::{AddressFamily, SocketType, netdevice};
 
 use super::{error::DatapathError, netlink::netlink};
@@ -110,6 +112,25 @@ impl Interface {
             request.execute().try_next().await
         })?;
         Ok(message.as_ref().and_then(Self::attached))
+    }
+
+    /// Whether packets have Ethernet headers here, as the filter expects: not so on tunnels, PPP and the like.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot be asked.
+    pub fn has_ethernet_frames(&self) -> Result<bool, DatapathError> {
+        let what = format!("asking what kind of interface {} is", self.name);
+        let message = netlink(&what, async |handle| {
+            let request = handle.link().get().match_index(self.index);
+            request.execute().try_next().await
+        })?;
+        Ok(message.is_some_and(|message| {
+            matches!(
+                message.header.link_layer_type,
+                LinkLayerType::Ether | LinkLayerType::Loopback
+            )
+        }))
     }
 
     fn from_message(message: &LinkMessage) -> Option<Self> {

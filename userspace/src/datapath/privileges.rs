@@ -13,16 +13,25 @@ pub(crate) fn check() -> Result<(), DatapathError> {
             "asking for this process's capabilities",
         ))?
         .effective;
-    // CAP_SYS_ADMIN has held CAP_BPF in it since the latter was split off (kernel 5.8).
-    let bpf = effective.intersects(CapabilitySet::BPF | CapabilitySet::SYS_ADMIN);
-    let net = effective.contains(CapabilitySet::NET_ADMIN);
-    let missing = match (bpf, net) {
-        (true, true) => return Ok(()),
-        (false, true) => "CAP_BPF",
-        (true, false) => "CAP_NET_ADMIN",
-        (false, false) => "CAP_BPF and CAP_NET_ADMIN",
-    };
+    // CAP_SYS_ADMIN has held the first two in it since they were split off (kernel 5.8).
+    let wanted = [
+        ("CAP_BPF", CapabilitySet::BPF | CapabilitySet::SYS_ADMIN),
+        // Without it the verifier refuses to read the side table at a variable index.
+        (
+            "CAP_PERFMON",
+            CapabilitySet::PERFMON | CapabilitySet::SYS_ADMIN,
+        ),
+        ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
+    ];
+    let missing: Vec<_> = wanted
+        .iter()
+        .filter(|(_, any)| !effective.intersects(*any))
+        .map(|(name, _)| *name)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
     Err(DatapathError::Privileges {
-        missing: missing.to_owned(),
+        missing: missing.join(", "),
     })
 }

@@ -70,6 +70,11 @@ impl Staged {
     ) -> Result<Self, DatapathError> {
         let place = root.place(interface)?;
         let lock = place.lock(interface)?;
+        if !interface.has_ethernet_frames()? {
+            return Err(DatapathError::NotEthernet {
+                interface: interface.name.clone(),
+            });
+        }
         let present = present(&place, interface)?;
         if let Some(present) = &present {
             refuse_other_mode(interface, present.mode, request.mode)?;
@@ -100,18 +105,20 @@ impl Staged {
     /// Puts the program under the interface's link, making one if there is none.
     pub(super) fn commit(self, choice: ModeChoice) -> Result<Committed, DatapathError> {
         let program = self.generation.fd()?;
-        let (before, mode, fallback) = if let Some(present) = self.present {
+        let (before, link, mode, fallback) = if let Some(present) = self.present {
+            let link = present.link.info()?.id;
             let replaced = program_in_force(&self.draft.place, present.program)?;
             present.link.replace(program)?;
             let before = Before::Filter {
                 link: present.link,
                 program: replaced,
             };
-            (before, present.mode, None)
+            (before, link, present.mode, None)
         } else {
             let new = Link::create(program, &self.interface, choice)?;
+            let link = new.link.info()?.id;
             new.link.pin(&self.draft.place.link())?;
-            (Before::Nothing, new.mode, new.fallback)
+            (Before::Nothing, link, new.mode, new.fallback)
         };
         Ok(Committed {
             interface: self.interface,
@@ -119,6 +126,7 @@ impl Staged {
             mode,
             fallback,
             generation: self.generation,
+            link,
             draft: self.draft,
             lock: self.lock,
         })
@@ -174,6 +182,7 @@ pub(super) struct Committed {
     mode: Mode,
     fallback: Option<String>,
     generation: Generation,
+    link: u32,
     draft: Draft,
     lock: Lock,
 }
@@ -193,22 +202,24 @@ impl Committed {
     }
 
     /// Keeps the generation, and removes those that it replaces.
-    pub(super) fn finish(mut self) -> Result<Filter, DatapathError> {
+    pub(super) fn finish(mut self) -> Filter {
         self.draft.kept = true;
-        for pins in self.draft.place.generations()? {
+        for pins in self.draft.place.generations().unwrap_or_default() {
             if pins != self.draft.pins {
-                pins.remove()?;
+                // The filter is in force; left-overs are removed by the next command.
+                let _ = pins.remove();
             }
         }
-        Ok(Filter {
+        Filter {
             interface: self.interface,
             mode: self.mode,
             fallback: self.fallback,
             replaced: matches!(self.before, Before::Filter { .. }),
             generation: self.generation,
             place: self.draft.place.clone(),
+            link: self.link,
             _lock: self.lock,
-        })
+        }
     }
 }
 
@@ -301,9 +312,11 @@ fn discard_foreign_counters(path: &Path) -> Result<(), DatapathError> {
     std::fs::remove_file(path).map_err(DatapathError::pin("removing the pin", path))
 }
 
-/// The program with this id, from its generation's pins.
+/// The program with this id.
 fn program_in_force(place: &Place, program: u32) -> Result<Option<OwnedFd>, DatapathError> {
-    Ok(place
-        .generation_of(program)?
-        .and_then(|pins| sys::object::open_pin(&pins.program()).ok()))
+    Ok(match place.generation_of(program)? {
+        Some(pins) => sys::object::open_pin(&pins.program()).ok(),
+        // Its pin was removed; only CAP_SYS_ADMIN may open it by its id.
+        None => sys::object::open_program(program).ok(),
+    })
 }

@@ -58,7 +58,7 @@ impl Status {
             };
             match interface.filter(|_| here) {
                 Some(interface) => status.add(&place, interface),
-                None => status.warn_of_absent(&place)?,
+                None => status.warn_of_absent(&place),
             }
         }
         Ok(status)
@@ -79,22 +79,20 @@ impl Status {
         }
     }
 
-    fn warn_of_absent(&mut self, place: &Place) -> Result<(), DatapathError> {
-        let attached = match Link::open(&place.link())? {
-            Some(link) => link.info()?.interface != 0,
-            None => false,
-        };
+    fn warn_of_absent(&mut self, place: &Place) {
+        let attached = Link::open(&place.link())
+            .and_then(|link| link.map(|link| link.info()).transpose())
+            .is_ok_and(|info| info.is_some_and(|info| info.interface != 0));
         let directory = place.directory().display();
         self.warnings.push(if attached {
             format!(
                 "a filter is attached to interface {} of another network namespace ({directory}); run `geodrop \
-                 status` there",
+                 status` there, or `geodrop detach --all` if it moved there",
                 place.index
             )
         } else {
             format!("{directory} is left of an interface that is gone; `rm -r {directory}` removes it")
         });
-        Ok(())
     }
 }
 

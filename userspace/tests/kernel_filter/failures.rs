@@ -106,6 +106,70 @@ fn what_was_done_is_undone_when_a_later_interface_refuses() {
 }
 
 #[test]
+fn an_interface_without_ethernet_headers() {
+    let host = Host::new();
+    let added = host
+        .veth
+        .server
+        .run(|| {
+            Command::new("ip")
+                .args(["tuntap", "add", "dev", "tun0", "mode", "tun"])
+                .status()
+        })
+        .unwrap()
+        .unwrap();
+    assert!(added.success());
+    let said = host.fail(1, &["attach", "-i", "tun0"]);
+    assert!(
+        said.contains("tun0 carries packets without Ethernet headers"),
+        "{said}"
+    );
+    host.assert_free();
+}
+
+#[test]
+fn detach_does_all_that_it_can() {
+    let host = Host::new();
+    host.succeed(&["attach", "-i", "server"]);
+    let said = host.fail(1, &["detach", "-i", "lo", "server", "server"]);
+    assert!(
+        said.contains("no filter of geodrop's is attached to lo"),
+        "{said}"
+    );
+    host.assert_free();
+}
+
+#[test]
+fn what_is_no_filter_hides_none() {
+    let host = Host::new();
+    host.succeed(&["attach", "-i", "server"]);
+    fs::create_dir_all(host.pins.join("5-5/link")).unwrap();
+    assert_eq!(host.filter()["name"], "server");
+    host.succeed(&["detach", "--all"]);
+    host.assert_free();
+}
+
+#[test]
+fn output_that_nobody_reads_keeps_nothing_from_being_done() {
+    let host = Host::new();
+    let pins = host.pins.to_str().unwrap();
+    for verb in ["attach", "detach"] {
+        let line = format!(
+            "{} {verb} -i server lo --pin-root {pins} 2>&1 | true; exit ${{PIPESTATUS[0]}}",
+            env!("CARGO_BIN_EXE_geodrop")
+        );
+        let status = host
+            .veth
+            .server
+            .run(|| Command::new("bash").args(["-c", &line]).status())
+            .unwrap()
+            .unwrap();
+        assert_eq!(status.code(), Some(0), "{verb}");
+    }
+    host.assert_free();
+}
+
+#[test]
 fn a_second_process_is_told_of_the_first() {
     let host = Host::new();
     let run = host.run(&[]);
@@ -175,6 +239,7 @@ fn native_mode_where_the_driver_has_none() {
         said.contains("`--mode generic` works with every driver"),
         "{said}"
     );
+    assert_eq!(host.status()["interfaces"], serde_json::json!([]));
     host.assert_free();
 }
 
@@ -249,7 +314,7 @@ fn without_root() {
         assert_eq!(status, Some(1), "{said}");
         assert!(
             said.contains(
-                "needs CAP_BPF and CAP_NET_ADMIN, which this process does not have; run it as root"
+                "needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, which this process does not have; run it as root"
             ),
             "{said}"
         );

@@ -113,7 +113,7 @@ fn no_packet_goes_by_while_a_filter_is_replaced() {
 
 #[test]
 fn a_run_detaches_when_it_is_told_to_end() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let host = Host::new();
         let mut run = host.run(&[]);
         assert!(!host.admits(BLOCKED));
@@ -300,6 +300,36 @@ fn removing_the_pins_frees_the_host_also_under_a_run() {
         said.contains("the filter on server was taken away"),
         "{said}"
     );
+}
+
+#[test]
+fn a_run_lets_be_what_others_attached_since() {
+    let host = Host::new();
+    let mut run = host.run(&[]);
+    // Held, so that it cannot see that its own filter goes.
+    run.signal(Signal::STOP);
+    host.succeed(&["detach", "-i", "server"]);
+    host.succeed(&["attach", "-i", "server", "--block", "US"]);
+    run.signal(Signal::INT);
+    run.signal(Signal::CONT);
+    let (_, said) = run.wait();
+    assert!(said.contains("was taken away by somebody else"), "{said}");
+    assert!(!host.admits(OTHER));
+    assert!(host.admits(BLOCKED));
+}
+
+#[test]
+fn a_run_keeps_the_filters_that_are_left() {
+    let host = Host::new();
+    let mut run = host.run(&["lo"]);
+    host.succeed(&["detach", "-i", "lo"]);
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    assert!(!host.admits(BLOCKED));
+    run.signal(Signal::INT);
+    let (status, said) = run.wait();
+    assert_eq!(status, Some(1));
+    assert!(said.contains("the filter on lo was taken away"), "{said}");
+    host.assert_free();
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Who looks after a filter: an flock(2) on its directory.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Metadata},
+    io,
     os::unix::fs::MetadataExt as _,
     path::PathBuf,
 };
@@ -24,7 +25,11 @@ impl Place {
         let failed = |error| DatapathError::pin("locking", &self.directory)(error);
         loop {
             make_directory(&self.directory)?;
-            let file = File::open(&self.directory).map_err(failed)?;
+            let file = match File::open(&self.directory) {
+                // Whoever had it locked removed it just now.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                result => result.map_err(failed)?,
+            };
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => {
@@ -49,11 +54,9 @@ impl Place {
     /// Who holds the lock, as words for a person; `None` when nobody does.
     #[must_use]
     pub fn locked_by(&self) -> Option<String> {
-        let file = File::open(&self.directory).ok()?;
-        match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Err(Errno::WOULDBLOCK) => Some(owner(&file)),
-            _ => None,
-        }
+        let directory = fs::metadata(&self.directory).ok()?;
+        let locks = fs::read_to_string("/proc/locks").ok()?;
+        lock_holder(&locks, Inode::of(&directory)).map(describe)
     }
 }
 
@@ -77,28 +80,59 @@ impl Drop for Lock {
 
 /// Who holds an flock(2) on `file`, from `/proc/locks`.
 fn owner(file: &File) -> String {
-    let unknown = "another geodrop process (of a process namespace that this one does not see)";
-    let Ok(inode) = file.metadata().map(|metadata| metadata.ino()) else {
-        return unknown.to_owned();
-    };
+    let inode = file.metadata().map(|metadata| Inode::of(&metadata));
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    let Some(process) = lock_holder(&locks, inode) else {
-        return unknown.to_owned();
-    };
+    match inode.ok().and_then(|inode| lock_holder(&locks, inode)) {
+        Some(process) => describe(process),
+        None => {
+            "another geodrop process (of a process namespace that this one does not see)".to_owned()
+        }
+    }
+}
+
+fn describe(process: u32) -> String {
     match fs::read_to_string(format!("/proc/{process}/comm")) {
         Ok(name) => format!("process {process} ({})", name.trim()),
         Err(_) => format!("process {process}"),
     }
 }
 
-/// The process that holds a lock on the inode: `1: FLOCK ADVISORY WRITE 713 00:1b:4711 0 EOF`.
-fn lock_holder(locks: &str, inode: u64) -> Option<u32> {
+/// What tells a file from all others, as `/proc/locks` writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Inode {
+    major: u32,
+    minor: u32,
+    number: u64,
+}
+
+impl Inode {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            major: rustix::fs::major(metadata.dev()),
+            minor: rustix::fs::minor(metadata.dev()),
+            number: metadata.ino(),
+        }
+    }
+
+    /// Reads `00:1b:4711`: the device in hexadecimal, the number in decimal.
+    fn parse(text: &str) -> Option<Self> {
+        let mut fields = text.split(':');
+        Some(Self {
+            major: u32::from_str_radix(fields.next()?, 16).ok()?,
+            minor: u32::from_str_radix(fields.next()?, 16).ok()?,
+            number: fields.next()?.parse().ok()?,
+        })
+    }
+}
+
+/// The process that holds an flock(2) on a file: `1: FLOCK ADVISORY WRITE 713 00:1b:4711 0 EOF`.
+fn lock_holder(locks: &str, inode: Inode) -> Option<u32> {
     locks.lines().find_map(|line| {
         let mut fields = line.split_whitespace().skip(1);
         let kind = fields.next()?;
         let process = fields.nth(2)?;
-        let (_, locked) = fields.next()?.rsplit_once(':')?;
-        (kind == "FLOCK" && locked.parse() == Ok(inode))
+        let locked = Inode::parse(fields.next()?)?;
+        (kind == "FLOCK" && locked == inode)
             .then(|| process.parse().ok())
             .flatten()
     })
@@ -109,13 +143,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_holder_of_a_lock_is_found_by_inode() {
-        let locks = "1: POSIX  ADVISORY  WRITE 10 fe:00:4711 0 EOF\n\
-                     2: FLOCK  ADVISORY  WRITE 713 00:1b:4711 0 EOF\n\
-                     3: FLOCK  ADVISORY  WRITE 714 00:1b:4712 0 EOF\n";
-        assert_eq!(lock_holder(locks, 4711), Some(713));
-        assert_eq!(lock_holder(locks, 4712), Some(714));
-        assert_eq!(lock_holder(locks, 1), None);
-        assert_eq!(lock_holder("nonsense\n\n1:\n", 1), None);
+    fn the_holder_of_a_lock_is_found_by_device_and_inode() {
+        let locks = "1: POSIX  ADVISORY  WRITE 10 00:1b:4711 0 EOF\n\
+                     2: FLOCK  ADVISORY  WRITE 712 00:1c:4711 0 EOF\n\
+                     3: FLOCK  ADVISORY  WRITE 713 00:1b:4711 0 EOF\n\
+                     4: FLOCK  ADVISORY  WRITE 714 00:1b:4712 0 EOF\n";
+        let holder = |locks, text| lock_holder(locks, Inode::parse(text).unwrap());
+        assert_eq!(holder(locks, "00:1b:4711"), Some(713));
+        assert_eq!(holder(locks, "00:1b:4712"), Some(714));
+        assert_eq!(holder(locks, "00:1b:1"), None);
+        assert_eq!(holder("nonsense\n\n1:\n", "00:1b:1"), None);
     }
 }

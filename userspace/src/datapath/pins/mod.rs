@@ -70,14 +70,16 @@ impl Root {
     /// When this process may not, when it can do neither, or when what it mounted would vanish with it.
     pub fn prepare(&self) -> Result<bool, DatapathError> {
         privileges::check()?;
-        let existing = self
-            .path
-            .ancestors()
-            .find(|path| path.exists())
-            .unwrap_or(Path::new("/"));
-        let mounted = !is_bpffs(existing)? && self.mount()?;
+        let mounted = !self.is_on_bpffs()? && self.mount()?;
         make_directory(&self.path)?;
         Ok(mounted)
+    }
+
+    /// Whether the root, or where it would be made, is on a bpf file system.
+    fn is_on_bpffs(&self) -> Result<bool, DatapathError> {
+        let mut ancestors = self.path.ancestors();
+        let existing = ancestors.find(|path| path.exists());
+        is_bpffs(existing.unwrap_or(Path::new("/")))
     }
 
     /// Mounts the bpf file system; returns false where another process did so first.
@@ -127,8 +129,14 @@ impl Root {
     ///
     /// # Errors
     ///
-    /// When the root cannot be read.
+    /// When the root cannot be read, or the bpf file system cannot be seen from here.
     pub fn places(&self) -> Result<Vec<Place>, DatapathError> {
+        if !self.is_on_bpffs()? && mounts_are_private() {
+            // "There is no filter" would be a lie: whether there is cannot be seen from here.
+            return Err(DatapathError::PrivateMounts {
+                path: Path::new(BPFFS).to_owned(),
+            });
+        }
         let mut places: Vec<_> = list(&self.path)?
             .iter()
             .filter_map(|directory| Place::from_directory(directory))

@@ -2,12 +2,13 @@
 
 use std::{
     ffi::OsStr,
-    fs, io,
-    os::fd::AsFd as _,
+    fs::{self, DirBuilder},
+    io,
+    os::{fd::AsFd as _, unix::fs::DirBuilderExt as _},
     path::{Path, PathBuf},
 };
 
-use super::{list, make_directory};
+use super::list;
 use crate::datapath::{error::DatapathError, sys};
 
 /// The directory of one interface.
@@ -71,7 +72,11 @@ impl Place {
     pub(in crate::datapath) fn next_generation(&self) -> Result<GenerationPins, DatapathError> {
         let number = self.generations()?.last().map_or(1, |last| last.number + 1);
         let directory = self.directory.join(format!("generation-{number}"));
-        make_directory(&directory)?;
+        // Not the place's directory again, should it be gone: another one would not be the one that is locked.
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&directory)
+            .map_err(DatapathError::pin("making the directory", &directory))?;
         Ok(GenerationPins { directory, number })
     }
 

@@ -16,6 +16,7 @@ const BPF_MAP_UPDATE_ELEM: i32 = 2;
 const BPF_MAP_LOOKUP_BATCH: i32 = 24;
 const BPF_MAP_UPDATE_BATCH: i32 = 26;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
+const BPF_MAP_TYPE_LPM_TRIE: u32 = 11;
 
 /// Creates an array map of one element of `value_size` bytes.
 pub(in crate::datapath) fn create_cell(name: &str, value_size: usize) -> io::Result<OwnedFd> {
@@ -78,14 +79,16 @@ unsafe impl Attributes for Update {
 /// Sizes of a map's key and value, in bytes, as the kernel has them. What these functions hand the kernel is
 /// checked against them, so that a mistake is an error and never a stray read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::datapath) struct Shape {
-    pub(in crate::datapath) key: usize,
-    pub(in crate::datapath) value: usize,
+struct Shape {
+    key: usize,
+    value: usize,
 }
 
-/// The shape of a map.
-pub(in crate::datapath) fn shape(map: BorrowedFd<'_>) -> io::Result<Shape> {
+/// The shape of a map of one of these types. The per-CPU types are never among them: their values are as many
+/// times as large as there are CPUs.
+fn shape(map: BorrowedFd<'_>, types: &[u32]) -> io::Result<Shape> {
     let info: MapInfo = object_info(map)?;
+    check(types.contains(&info.map_type), "a map of another type")?;
     Ok(Shape {
         key: info.key_size as usize,
         value: info.value_size as usize,
@@ -121,7 +124,7 @@ pub(in crate::datapath) fn read_cell(map: BorrowedFd<'_>) -> io::Result<Vec<u8>>
 
 /// Sets one element of a map.
 pub(in crate::datapath) fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<()> {
-    let shape = shape(map)?;
+    let shape = shape(map, &[BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_LPM_TRIE])?;
     check(
         key.len() == shape.key && value.len() == shape.value,
         "key or value of another size",
@@ -162,7 +165,7 @@ unsafe impl Attributes for LookupBatch {
     const COMMAND: i32 = BPF_MAP_LOOKUP_BATCH;
 }
 
-/// Sets many elements of a map at once: `keys` and `values` stand end to end.
+/// Sets many elements of an LPM trie at once: `keys` and `values` stand end to end.
 ///
 /// Returns how many were set, and the error that stopped the kernel when these are not all.
 pub(in crate::datapath) fn update_batch(
@@ -170,7 +173,7 @@ pub(in crate::datapath) fn update_batch(
     keys: &[u8],
     values: &[u8],
 ) -> io::Result<(usize, Option<io::Error>)> {
-    let shape = shape(map)?;
+    let shape = shape(map, &[BPF_MAP_TYPE_LPM_TRIE])?;
     let entries = keys.len() / shape.key;
     check(
         keys.len() == entries * shape.key && values.len() == entries * shape.value,
@@ -195,14 +198,14 @@ pub(in crate::datapath) fn update_batch(
     }
 }
 
-/// Counts the entries of a map by reading them all.
+/// Counts the entries of an LPM trie by reading them all.
 ///
 /// # Errors
 ///
 /// What the kernel answers, `ENOTSUPP` (524) or `EINVAL` where the map type has no batch look-up.
 pub(in crate::datapath) fn count_entries(map: BorrowedFd<'_>) -> io::Result<usize> {
     const CHUNK: u32 = 1 << 16;
-    let shape = shape(map)?;
+    let shape = shape(map, &[BPF_MAP_TYPE_LPM_TRIE])?;
     let mut keys = vec![0; CHUNK as usize * shape.key];
     let mut values = vec![0; CHUNK as usize * shape.value.next_multiple_of(8)];
     // The kernel keeps its place in a cursor of a key's size, read from one buffer and written to the other.
