@@ -14,10 +14,6 @@
 //! The other half of the crate is the layouts that the kernel program and the loader agree on: [`class`]
 //! and [`counter`].
 #![no_std]
-#![allow(
-    clippy::inline_always,
-    reason = "the verifier follows one body best, and a call in the kernel is not free"
-)]
 
 pub mod class;
 pub mod counter;

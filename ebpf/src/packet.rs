@@ -76,8 +76,11 @@ impl Frame for Packet {
         Some(unsafe { place.read() })
     }
     #[inline(always)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "BPF has no addresses of other than 64 bits"
+    )]
     fn length(&self) -> usize {
-        // BPF has no addresses of other than 64 bits.
         self.length as usize
     }
 }

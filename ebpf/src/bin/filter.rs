@@ -5,6 +5,10 @@
 //! after: a reload loads the program anew and swaps it under the link.
 #![no_std]
 #![no_main]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "aya's macro hands a program its context by value"
+)]
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 

@@ -5,6 +5,10 @@
 //! must write.
 #![no_std]
 #![no_main]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "aya's macro hands a program its context by value"
+)]
 
 use aya_ebpf::{
     Global,

@@ -67,7 +67,7 @@ fn lookup_ipv4(_context: XdpContext) -> u32 {
     let Some(address) = next(&IPV4_ADDRESSES) else {
         return xdp_action::XDP_ABORTED;
     };
-    answer(IPV4.get(&Key::new(32, address)).copied().unwrap_or(0))
+    answer(IPV4.get(Key::new(32, address)).copied().unwrap_or(0))
 }
 
 /// Does all that [`lookup_ipv4`] does but the lookup.
@@ -85,7 +85,7 @@ fn lookup_ipv6(_context: XdpContext) -> u32 {
     let Some(address) = next(&IPV6_ADDRESSES) else {
         return xdp_action::XDP_ABORTED;
     };
-    answer(IPV6.get(&Key::new(128, address)).copied().unwrap_or(0))
+    answer(IPV6.get(Key::new(128, address)).copied().unwrap_or(0))
 }
 
 /// Does all that [`lookup_ipv6`] does but the lookup.
