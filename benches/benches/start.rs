@@ -68,7 +68,7 @@ fn bench(criterion: &mut Criterion, table: Table, regions: &Regions, server: &En
     // Ten starts of the one and of the other: more would take minutes.
     let (parts, starts) = match table {
         Table::China => (Duration::from_secs(2), Duration::from_secs(2)),
-        Table::World => (Duration::from_secs(4), Duration::from_secs(10)),
+        Table::World => (Duration::from_secs(4), Duration::from_secs(20)),
     };
     let mut group = criterion.benchmark_group(format!("start/{}", table.name()));
     group
