@@ -19,6 +19,7 @@ pub mod class;
 pub mod counter;
 pub mod frame;
 pub mod judgement;
+pub mod multibit;
 pub mod source;
 pub mod table;
 

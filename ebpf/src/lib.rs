@@ -1,4 +1,5 @@
-//! What geodrop's kernel programs share: a packet as a [`Frame`](geodrop_common::Frame).
+//! What geodrop's kernel programs share: a packet as a [`Frame`](geodrop_common::Frame), and each engine's maps as
+//! a [`Table`](geodrop_common::Table).
 //!
 //! The programs themselves are the binaries of this crate, one object file each:
 //!
@@ -9,6 +10,8 @@
 //! All that decides a verdict stands in `geodrop-common`; here is only what touches the kernel.
 #![no_std]
 
+pub mod lpm;
+pub mod multibit;
 pub mod packet;
 
 /// Nothing in these programs can panic, and the verifier would refuse a loop that never ends: this only

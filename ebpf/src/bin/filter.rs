@@ -10,27 +10,15 @@
     reason = "aya's macro hands a program its context by value"
 )]
 
-use core::net::{Ipv4Addr, Ipv6Addr};
-
 use aya_ebpf::{
     Global,
-    bindings::{BPF_F_NO_PREALLOC, xdp_action},
+    bindings::xdp_action,
     macros::{map, xdp},
-    maps::{LpmTrie, PerCpuArray, lpm_trie::Key},
+    maps::PerCpuArray,
     programs::XdpContext,
 };
-use geodrop_common::{
-    Action, Class, Counter, Entry, Judgement, Slot, Table, class, counter, judge,
-};
-use geodrop_ebpf::packet::Packet;
-
-/// Class numbers by IPv4 prefix. The loader sets how many entries there may be.
-#[map]
-static IPV4: LpmTrie<[u8; 4], u16> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
-
-/// Class numbers by IPv6 prefix. The loader sets how many entries there may be.
-#[map]
-static IPV6: LpmTrie<[u8; 16], u16> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
+use geodrop_common::{Action, Counter, Entry, Judgement, Slot, class, counter, judge};
+use geodrop_ebpf::{lpm::LpmTries, packet::Packet};
 
 /// Packets and bytes by [`Slot`], one set a CPU. Outlives the program: a reload takes it over.
 #[map]
@@ -44,27 +32,6 @@ static CLASSES: [Global<u32>; class::CAPACITY] =
 /// Not 0: count what would be dropped, and drop nothing. Set before the program is loaded.
 #[unsafe(no_mangle)]
 static MONITOR: Global<u8> = Global::new(0);
-
-/// The kernel's LPM tries as a [`Table`].
-struct LpmTries;
-
-impl Table for LpmTries {
-    #[inline(always)]
-    fn ipv4(&self, address: Ipv4Addr) -> Class {
-        let key = Key::new(32, address.octets());
-        IPV4.get(&key)
-            .copied()
-            .map_or(Class::DEFAULT, Class::masked)
-    }
-
-    #[inline(always)]
-    fn ipv6(&self, address: Ipv6Addr) -> Class {
-        let key = Key::new(128, address.octets());
-        IPV6.get(&key)
-            .copied()
-            .map_or(Class::DEFAULT, Class::masked)
-    }
-}
 
 /// Counts one packet of `bytes` bytes.
 #[inline(always)]

@@ -6,22 +6,17 @@
 #![no_std]
 #![no_main]
 
+use core::net::{Ipv4Addr, Ipv6Addr};
+
 use aya_ebpf::{
     Global,
-    bindings::{BPF_F_NO_PREALLOC, xdp_action},
+    bindings::xdp_action,
     macros::{map, xdp},
-    maps::{Array, LpmTrie, PerCpuArray, lpm_trie::Key},
+    maps::{Array, PerCpuArray},
     programs::XdpContext,
 };
-use geodrop_ebpf as _;
-
-/// Class numbers by IPv4 prefix.
-#[map]
-static IPV4: LpmTrie<[u8; 4], u16> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
-
-/// Class numbers by IPv6 prefix.
-#[map]
-static IPV6: LpmTrie<[u8; 16], u16> = LpmTrie::with_max_entries(1, BPF_F_NO_PREALLOC);
+use geodrop_common::Table;
+use geodrop_ebpf::{lpm::LpmTries, multibit::Multibit};
 
 /// The IPv4 addresses to look up, in network order. The loader sets how many: a power of two.
 #[map]
@@ -61,16 +56,49 @@ const fn answer(value: u16) -> u32 {
     }
 }
 
-/// Looks up one IPv4 address.
-#[xdp]
-fn lookup_ipv4(_context: XdpContext) -> u32 {
-    let Some(address) = next(&IPV4_ADDRESSES) else {
-        return xdp_action::XDP_ABORTED;
-    };
-    answer(IPV4.get(Key::new(32, address)).copied().unwrap_or(0))
+/// Looks one IPv4 address up.
+#[inline(always)]
+fn ipv4(table: &impl Table) -> u32 {
+    match next(&IPV4_ADDRESSES) {
+        Some(address) => answer(table.ipv4(Ipv4Addr::from_octets(address)).number()),
+        None => xdp_action::XDP_ABORTED,
+    }
 }
 
-/// Does all that [`lookup_ipv4`] does but the lookup.
+/// Looks one IPv6 address up.
+#[inline(always)]
+fn ipv6(table: &impl Table) -> u32 {
+    match next(&IPV6_ADDRESSES) {
+        Some(address) => answer(table.ipv6(Ipv6Addr::from_octets(address)).number()),
+        None => xdp_action::XDP_ABORTED,
+    }
+}
+
+/// Looks up in the kernel's LPM trie.
+#[xdp]
+fn lpm_ipv4(_context: XdpContext) -> u32 {
+    ipv4(&LpmTries)
+}
+
+/// Looks up in the kernel's LPM trie.
+#[xdp]
+fn lpm_ipv6(_context: XdpContext) -> u32 {
+    ipv6(&LpmTries)
+}
+
+/// Looks up in the multibit trie.
+#[xdp]
+fn multibit_ipv4(_context: XdpContext) -> u32 {
+    ipv4(&Multibit)
+}
+
+/// Looks up in the multibit trie.
+#[xdp]
+fn multibit_ipv6(_context: XdpContext) -> u32 {
+    ipv6(&Multibit)
+}
+
+/// Does all that a program with a lookup does, but the lookup.
 #[xdp]
 fn baseline_ipv4(_context: XdpContext) -> u32 {
     let Some([a, b, c, d]) = next(&IPV4_ADDRESSES) else {
@@ -79,16 +107,7 @@ fn baseline_ipv4(_context: XdpContext) -> u32 {
     answer(u16::from(a ^ b ^ c ^ d))
 }
 
-/// Looks up one IPv6 address.
-#[xdp]
-fn lookup_ipv6(_context: XdpContext) -> u32 {
-    let Some(address) = next(&IPV6_ADDRESSES) else {
-        return xdp_action::XDP_ABORTED;
-    };
-    answer(IPV6.get(Key::new(128, address)).copied().unwrap_or(0))
-}
-
-/// Does all that [`lookup_ipv6`] does but the lookup.
+/// Does all that a program with a lookup does, but the lookup.
 #[xdp]
 fn baseline_ipv6(_context: XdpContext) -> u32 {
     let Some(address) = next(&IPV6_ADDRESSES) else {

@@ -1,0 +1,79 @@
+//! The multibit tries as a [`Table`]: an array map of one element for each family.
+
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use aya_ebpf::{Global, macros::map, maps::Array};
+use geodrop_common::{
+    Class, Table,
+    multibit::{self, LEAST_WORDS, Memory},
+};
+
+/// The least that an image has. The loader makes the map anew, as large as its image.
+type Least = [u32; LEAST_WORDS as usize];
+
+/// The IPv4 table's image.
+#[map]
+static IPV4_IMAGE: Array<Least> = Array::with_max_entries(1, 0);
+
+/// The IPv6 table's image.
+#[map]
+static IPV6_IMAGE: Array<Least> = Array::with_max_entries(1, 0);
+
+/// How many words the element of `IPV4_IMAGE` has. Set before the program is loaded.
+#[unsafe(no_mangle)]
+static IPV4_WORDS: Global<u32> = Global::new(LEAST_WORDS);
+
+/// How many words the element of `IPV6_IMAGE` has. Set before the program is loaded.
+#[unsafe(no_mangle)]
+static IPV6_WORDS: Global<u32> = Global::new(LEAST_WORDS);
+
+/// The image of one family in the kernel's memory.
+#[derive(Clone, Copy)]
+struct Image {
+    first: *const u32,
+    words: u32,
+}
+
+impl Image {
+    #[inline(always)]
+    fn of(map: &Array<Least>, words: &Global<u32>) -> Option<Self> {
+        Some(Self {
+            first: map.get_ptr(0)?.cast(),
+            words: words.load(),
+        })
+    }
+}
+
+impl Memory for Image {
+    #[inline(always)]
+    fn word(&self, index: u32) -> u32 {
+        if index >= self.words {
+            return 0;
+        }
+        // SAFETY: `first` is the start of an array map's element, which lives as long as the program and has
+        // `words` words; the index was compared with that. The verifier checks both, with the real size of the map, and
+        // refuses the program otherwise.
+        unsafe { *self.first.add(index as usize) }
+    }
+}
+
+/// The tables of both families, `IPV4_IMAGE` and `IPV6_IMAGE`.
+#[derive(Clone, Copy, Debug)]
+pub struct Multibit;
+
+impl Table for Multibit {
+    #[inline(always)]
+    fn ipv4(&self, address: Ipv4Addr) -> Class {
+        // There is always an element 0. The verifier of older kernels wants to see the check.
+        Image::of(&IPV4_IMAGE, &IPV4_WORDS).map_or(Class::DEFAULT, |image| {
+            multibit::ipv4::look_up(&image, address)
+        })
+    }
+
+    #[inline(always)]
+    fn ipv6(&self, address: Ipv6Addr) -> Class {
+        Image::of(&IPV6_IMAGE, &IPV6_WORDS).map_or(Class::DEFAULT, |image| {
+            multibit::ipv6::look_up(&image, address)
+        })
+    }
+}
