@@ -46,6 +46,13 @@ impl Memory for [u32] {
     }
 }
 
+impl<M: Memory + ?Sized> Memory for &M {
+    #[inline(always)]
+    fn word(&self, index: u32) -> u32 {
+        (**self).word(index)
+    }
+}
+
 /// Where the header begins, after a word for each class.
 #[allow(
     clippy::cast_possible_truncation,

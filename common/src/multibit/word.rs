@@ -35,6 +35,16 @@ impl Word {
         Some(Self(index << Self::SHIFT | unused))
     }
 
+    /// The same word, but if it is a class a node with that class's cell, for a level of `bits` bits.
+    #[must_use]
+    pub const fn as_node(self, bits: u32) -> Self {
+        if self.is_class() && bits < Self::CLASS {
+            Self(self.0 & !Self::CLASS | bits)
+        } else {
+            self
+        }
+    }
+
     /// The word that is this number, whatever it is.
     #[must_use]
     pub const fn from_bits(bits: u32) -> Self {

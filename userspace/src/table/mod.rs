@@ -6,4 +6,26 @@
 //!
 //! [`Class::DEFAULT`]: geodrop_common::Class::DEFAULT
 
+use std::fmt;
+
 pub mod lpm;
+pub mod multibit;
+
+/// How a table is laid out, and looked up in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// The multibit trie: the same few steps for every address.
+    #[default]
+    Multibit,
+    /// The kernel's own longest-prefix-match trie.
+    Lpm,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Multibit => "multibit",
+            Self::Lpm => "lpm",
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! Runs: what ranges say, from the first address of a family to the last, cut into the cells of segments.
+
+use geodrop_common::{Class, multibit::Word};
+
+use crate::{policy::Classified, range::Address};
+
+/// The bits of a segment.
+const SEGMENT: u32 = 16;
+
+/// The cells of a segment.
+pub(super) const CELLS: u32 = 1 << SEGMENT;
+
+/// Addresses of one class, up to the next run.
+///
+/// Both families are numbers of 128 bits here, the first bit of an address being the highest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) start: u128,
+    pub(super) class: Class,
+}
+
+/// The runs that sorted, disjoint ranges make of the whole address space. The first starts at zero.
+pub(super) fn runs<A: Address>(ranges: &[Classified<A>]) -> Vec<Run> {
+    let align = |address: A| address.number() << (128 - u32::from(A::WIDTH));
+    let mut runs = Vec::with_capacity(2 * ranges.len() + 1);
+    let mut say = |start, class| {
+        if runs.last().is_none_or(|run: &Run| run.class != class) {
+            runs.push(Run { start, class });
+        }
+    };
+    let mut next = Some(A::MIN);
+    for classified in ranges {
+        let range = classified.range;
+        if let Some(next) = next.filter(|&next| next < range.first()) {
+            say(align(next), Class::DEFAULT);
+        }
+        say(align(range.first()), classified.label);
+        next = range.last().successor();
+    }
+    if let Some(next) = next {
+        say(align(next), Class::DEFAULT);
+    }
+    runs
+}
+
+/// All addresses that begin with the same bits, and their runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block<'a> {
+    /// The first address.
+    start: u128,
+    /// How many bits all addresses begin with.
+    length: u32,
+    /// The runs that have addresses in the block; the first may start before it.
+    runs: &'a [Run],
+}
+
+/// What a cell of a segment says.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cell<'a> {
+    /// All its addresses are of this class.
+    Class(Class),
+    /// Its addresses are of several classes.
+    Mixed(Block<'a>),
+}
+
+impl Cell<'_> {
+    /// The class of the cell's first address.
+    pub(super) fn first_class(&self) -> Class {
+        match self {
+            Self::Class(class) => *class,
+            Self::Mixed(block) => block.runs[0].class,
+        }
+    }
+}
+
+impl<'a> Block<'a> {
+    /// The whole address space.
+    pub(super) const fn all(runs: &'a [Run]) -> Self {
+        Self {
+            start: 0,
+            length: 0,
+            runs,
+        }
+    }
+
+    /// The bits that all addresses begin with, as a number.
+    /// The lowest 64 of them, when there are more.
+    #[expect(clippy::cast_possible_truncation, reason = "said above")]
+    pub(super) const fn prefix(&self) -> u64 {
+        self.start.unbounded_shr(128 - self.length) as u64
+    }
+
+    /// The cells of the segment that follows the block's bits: where cells begin that say something else than those
+    /// before them. Of cells that are mixed each is named.
+    pub(super) fn cells(self) -> impl Iterator<Item = (u32, Cell<'a>)> {
+        Cells {
+            block: self,
+            next: 0,
+            run: 0,
+        }
+    }
+}
+
+struct Cells<'a> {
+    block: Block<'a>,
+    /// The first cell that nothing was said of yet.
+    next: u32,
+    /// The run that the first address of that cell is in.
+    run: usize,
+}
+
+impl<'a> Iterator for Cells<'a> {
+    type Item = (u32, Cell<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Block {
+            start,
+            length,
+            runs,
+        } = self.block;
+        if self.next == CELLS {
+            return None;
+        }
+        let below = 128 - length - SEGMENT;
+        // Both fit: a cell's index is below 2^16.
+        let cell_of = |run: &Run| ((run.start - start) >> below) as u32;
+        let cell = self.next;
+        let Some(change) = runs.get(self.run + 1) else {
+            self.next = CELLS;
+            return Some((cell, Cell::Class(runs[self.run].class)));
+        };
+        let changed = cell_of(change);
+        if changed > cell {
+            // Whole cells of one class come first. When the class changes where a cell begins, that cell is next.
+            let class = runs[self.run].class;
+            self.next = changed;
+            if change.start.trailing_zeros() >= below {
+                self.run += 1;
+            }
+            return Some((cell, Cell::Class(class)));
+        }
+        let in_cell = runs[self.run + 1..]
+            .iter()
+            .take_while(|run| cell_of(run) == cell)
+            .count();
+        let mixed = Block {
+            start: start + (u128::from(cell) << below),
+            length: length + SEGMENT,
+            runs: &runs[self.run..=self.run + in_cell],
+        };
+        self.run += in_cell;
+        self.next = cell + 1;
+        if runs
+            .get(self.run + 1)
+            .is_some_and(|run| run.start.trailing_zeros() >= below && cell_of(run) == self.next)
+        {
+            self.run += 1;
+        }
+        Some((cell, Cell::Mixed(mixed)))
+    }
+}
+
+/// The entries of a segment in which some cells may say whatever is convenient.
+#[derive(Debug, Default)]
+pub(super) struct Gaps {
+    entries: Vec<(u32, Word)>,
+    /// Where the gap begins that the last cells are.
+    gap: Option<u32>,
+}
+
+impl Gaps {
+    /// From the cell `first` on, cells are of a class.
+    pub(super) fn class(&mut self, first: u32, class: Class) {
+        let word = Word::of_class(class);
+        let gap = self.gap.take().unwrap_or(first);
+        match self.entries.last() {
+            None => self.entries.push((0, word)),
+            Some(&(_, before)) if before == word => {}
+            // The rounder the number of the cell at which it changes, the smaller the nodes.
+            Some(_) => self.entries.push((roundest(gap, first), word)),
+        }
+    }
+
+    /// What the cell `first` says does not matter.
+    pub(super) fn gap(&mut self, first: u32) {
+        self.gap.get_or_insert(first);
+    }
+
+    /// The entries; of one class, when no cell matters.
+    pub(super) fn close(mut self) -> Vec<(u32, Word)> {
+        if self.entries.is_empty() {
+            self.entries.push((0, Word::of_class(Class::DEFAULT)));
+        }
+        self.entries
+    }
+}
+
+/// The number from `first` to `last` that is a multiple of the greatest power of two.
+const fn roundest(first: u32, last: u32) -> u32 {
+    if first == 0 {
+        return 0;
+    }
+    // The highest bit in which the number before `first` differs from `last` is one in `last` alone.
+    let highest = (first - 1) ^ last;
+    last & !(u32::MAX >> highest.leading_zeros() >> 1)
+}
