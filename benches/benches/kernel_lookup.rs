@@ -1,4 +1,4 @@
-//! What a lookup in the kernel costs: table × addresses, for IPv4 and IPv6.
+//! What a lookup in the kernel costs: engine × table × addresses, for IPv4 and IPv6.
 //!
 //! Criterion gives the time of a whole run, a row for each program: the `baseline`, which does all but
 //! the lookup, and each engine. What is wanted is the difference. Criterion cannot give it: it plans how long to
@@ -6,6 +6,8 @@
 //! times as long as it was asked to; and it measures one row after another, minutes apart. So the
 //! baseline is subtracted by `geodrop_bench::measure`, which takes the programs in turns, and the costs
 //! are printed at the end, for the cases that criterion was asked for. They are the figures to quote.
+//!
+//! All programs are loaded with `CAP_PERFMON`; `geodrop-bench` shows what they cost without.
 
 #![allow(
     clippy::expect_used,
@@ -15,26 +17,34 @@
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
     process::ExitCode,
+    thread,
     time::Duration,
 };
 
 use criterion::{Criterion, Throughput};
-use geodrop::{geoip, table::lpm};
+use geodrop::geoip::{self, Regions};
 use geodrop_bench::{
     call::Purpose,
+    costs::Costs,
     family::Family,
-    kernel::{Lookups, Program},
-    measure::{Estimate, Rounds},
-    tables::Table,
+    kernel::{Lookups, Program, Tables},
+    measure::{Effort, Rounds},
+    privilege::Privilege,
+    tables::{Table, real_prefixes},
     traffic::{self, Traffic},
 };
 
-/// The rounds of baseline and engine that a cost is the median of. With 15 the interval is the 4th to the
-/// 12th value.
-const ROUNDS: usize = 15;
+/// The rounds of which a cost is the median. With 15 the interval is the 4th to the 12th value.
+const EFFORT: Effort = Effort {
+    turn: Duration::from_millis(40),
+    least_runs: 1 << 17,
+    time: Duration::from_secs(4),
+    least_rounds: 7,
+    most_rounds: 15,
+};
 
-/// The runs of a round: each address is looked up twice.
-const RUNS: u32 = 2 * traffic::COUNT;
+/// How long freeing an entry of a trie may take. A quarter of it was seen.
+const FREEING: Duration = Duration::from_micros(1);
 
 fn main() -> ExitCode {
     let purpose = Purpose::of_this_process();
@@ -45,18 +55,13 @@ fn main() -> ExitCode {
         .sample_size(10)
         // A tenth of criterion's own number: otherwise it would resample for longer than it measures.
         .nresamples(10_000)
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(600))
         .configure_from_args();
     let regions = geoip::builtin().expect("reading the built-in data").regions;
     let mut costs = Vec::new();
-    for table in Table::ALL {
-        let ruleset = table.ruleset(&regions);
-        let ipv4 = Ipv4Addr::ranges(&ruleset);
-        bench(&mut criterion, purpose, table, ipv4, &mut costs);
-        let ipv6 = Ipv6Addr::ranges(&ruleset);
-        bench(&mut criterion, purpose, table, ipv6, &mut costs);
-    }
+    bench_family::<Ipv4Addr>(&mut criterion, purpose, &regions, &mut costs);
+    bench_family::<Ipv6Addr>(&mut criterion, purpose, &regions, &mut costs);
     criterion.final_summary();
     if purpose == Purpose::Measure {
         print(&costs);
@@ -64,80 +69,101 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Measures the lookups in one table.
-fn bench<A: Family>(
+/// Measures the lookups of one family in every table.
+fn bench_family<A: Family>(
     criterion: &mut Criterion,
     purpose: Purpose,
-    table: Table,
-    ranges: &[geodrop::policy::Classified<A>],
-    costs: &mut Vec<Cost>,
+    regions: &Regions,
+    costs: &mut Vec<Case>,
 ) {
-    let entries = lpm::prefixes(ranges);
-    let mut lookups = Lookups::load(&entries, traffic::COUNT).expect("loading the programs");
-    for traffic in Traffic::ALL {
-        let addresses = traffic.addresses(ranges, traffic::COUNT);
-        lookups.look_up(&addresses).expect("setting the addresses");
-        let name = format!("{} {}/{}", A::NAME, table.name(), traffic.name());
-        let mut group = criterion.benchmark_group(format!("kernel lookup/{name}"));
-        group.throughput(Throughput::Elements(1));
-        let mut chosen = false;
-        for program in [Program::Baseline, Program::Lpm] {
-            group.bench_function(program.name(), |bencher| {
-                chosen = true;
-                bencher.iter_custom(|runs| lookups.time(program, runs).expect("a test run"));
-            });
+    let real = real_prefixes::<A>(regions);
+    for table in Table::ALL {
+        // A million prefixes take seconds to build, and what works of 100,000 of them works of these.
+        if purpose == Purpose::Try && table == Table::Million {
+            continue;
         }
-        group.finish();
-        if chosen {
-            let (rounds, runs) = match purpose {
-                Purpose::Measure => (ROUNDS, RUNS),
-                Purpose::Try => (1, 1),
-            };
-            let programs = [Program::Baseline, Program::Lpm];
-            let rounds = Rounds::measure(rounds, runs, programs, |program, runs| {
-                lookups.time(program, runs.into())
-            })
-            .expect("a test run");
-            costs.push(Cost {
-                name,
-                ranges: ranges.len(),
-                entries: entries.len(),
-                baseline: rounds.estimate(|[baseline, _]| baseline),
-                lpm: rounds.estimate(|[baseline, lpm]| lpm - baseline),
-            });
+        let ranges = table.ranges(regions, &real);
+        let tables = Tables::new(&ranges).expect("building the tables");
+        let mut lookups =
+            Lookups::load(&tables, traffic::COUNT, Privilege::Full).expect("loading the programs");
+        for traffic in Traffic::ALL {
+            let addresses = traffic.addresses(&ranges, &real, traffic::COUNT);
+            lookups.look_up(&addresses).expect("setting the addresses");
+            let name = format!("{} {}/{}", A::NAME, table.name(), traffic.name());
+            let chosen = criterion_rows(criterion, &name, &lookups);
+            if chosen {
+                let effort = match purpose {
+                    Purpose::Measure => EFFORT,
+                    Purpose::Try => Effort::TRY,
+                };
+                let rounds = Rounds::measure(&effort, Program::ALL, |program, runs| {
+                    lookups.time(program, runs)
+                })
+                .expect("a test run");
+                costs.push(Case {
+                    name,
+                    ranges: ranges.len(),
+                    entries: tables.entries.len(),
+                    costs: Costs::of(&rounds),
+                });
+            }
         }
+        drop(lookups);
+        // The kernel gives the memory of a trie back later, on some CPU; that is not to be measured.
+        thread::sleep(FREEING * u32::try_from(tables.entries.len()).expect("a number of entries"));
     }
 }
 
+/// Criterion's rows of one case: whole runs. Returns whether it was asked for any.
+fn criterion_rows<A: Family>(criterion: &mut Criterion, name: &str, lookups: &Lookups<A>) -> bool {
+    let mut group = criterion.benchmark_group(format!("kernel lookup/{name}"));
+    group.throughput(Throughput::Elements(1));
+    let mut chosen = false;
+    for program in Program::ALL {
+        group.bench_function(program.name(), |bencher| {
+            chosen = true;
+            bencher.iter_custom(|runs| lookups.time(program, runs).expect("a test run"));
+        });
+    }
+    group.finish();
+    chosen
+}
+
 /// What a lookup costs in one table, with one traffic.
-struct Cost {
+struct Case {
     name: String,
     ranges: usize,
     entries: usize,
-    /// Nanoseconds of a run without lookup.
-    baseline: Estimate,
-    /// Nanoseconds that a run with a lookup takes longer.
-    lpm: Estimate,
+    costs: Costs,
 }
 
-fn print(costs: &[Cost]) {
+fn print(cases: &[Case]) {
     println!(
-        "The cost of a lookup in nanoseconds, the baseline subtracted: median [95 % interval] of {ROUNDS} \
-         rounds,\nthe programs in turns, {RUNS} runs each, one lookup a run, {} addresses\n",
+        "The cost of a lookup in nanoseconds, the baseline subtracted: median [95 % interval] of up to {} \
+         rounds,\nthe programs in turns, one lookup a run, {} addresses; ratio of lpm to multibit\n",
+        EFFORT.most_rounds,
         traffic::COUNT
     );
     println!(
-        "{:28} {:>8} {:>8}  {:>24}  {:>28}",
-        "table/addresses", "ranges", "entries", "baseline", "lookup (lpm)"
+        "{:28} {:>8} {:>8}  {:>22} {:>26} {:>22} {:>22}",
+        "table/addresses", "ranges", "entries", "baseline", "lpm", "multibit", "ratio"
     );
-    for cost in costs {
-        let Cost {
+    for case in cases {
+        let Case {
             name,
             ranges,
             entries,
+            costs,
+        } = case;
+        let Costs {
             baseline,
             lpm,
-        } = cost;
-        println!("{name:28} {ranges:>8} {entries:>8}  {baseline:>24}  {lpm:>28}");
+            engine,
+            ratio,
+            ..
+        } = costs;
+        println!(
+            "{name:28} {ranges:>8} {entries:>8}  {baseline:>22} {lpm:>26} {engine:>22} {ratio:>22}"
+        );
     }
 }

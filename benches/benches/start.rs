@@ -31,7 +31,7 @@ use geodrop::{
     table::lpm,
     testbed::veth::{End, Settings, Veth},
 };
-use geodrop_bench::{call::Purpose, measure::timed, tables::Table};
+use geodrop_bench::{call::Purpose, measure::timed, tables::Countries};
 
 fn main() -> ExitCode {
     let purpose = Purpose::of_this_process();
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     criterion.bench_function("start/decode", |bencher| {
         bencher.iter_with_large_drop(geoip::builtin);
     });
-    for table in Table::ALL {
+    for table in Countries::ALL {
         bench(&mut criterion, table, &regions, &veth.server);
     }
     criterion.final_summary();
@@ -61,14 +61,14 @@ fn main() -> ExitCode {
 const FREEING: Duration = Duration::from_micros(1);
 
 /// Measures the start of a filter with one table.
-fn bench(criterion: &mut Criterion, table: Table, regions: &Regions, server: &End) {
+fn bench(criterion: &mut Criterion, table: Countries, regions: &Regions, server: &End) {
     let ruleset = table.ruleset(regions);
     let entries = lpm::prefixes(ruleset.ipv4()).len() + lpm::prefixes(ruleset.ipv6()).len();
     let freed = FREEING * u32::try_from(entries).expect("a number of entries");
     // Ten starts of the one and of the other: more would take minutes.
     let (parts, starts) = match table {
-        Table::China => (Duration::from_secs(2), Duration::from_secs(2)),
-        Table::World => (Duration::from_secs(4), Duration::from_secs(20)),
+        Countries::China => (Duration::from_secs(2), Duration::from_secs(2)),
+        Countries::World => (Duration::from_secs(4), Duration::from_secs(20)),
     };
     let mut group = criterion.benchmark_group(format!("start/{}", table.name()));
     group
@@ -138,7 +138,7 @@ fn attach(generation: &Generation, server: &End) -> Result<NewLink, DatapathErro
     generation.attach_unpinned(&server.interface, ModeChoice::Native)
 }
 
-fn start(table: Table, server: &End) -> Result<(NewLink, Generation), DatapathError> {
+fn start(table: Countries, server: &End) -> Result<(NewLink, Generation), DatapathError> {
     let regions = geoip::builtin().expect("reading the built-in data").regions;
     let generation = load(&table.ruleset(&regions))?;
     Ok((attach(&generation, server)?, generation))

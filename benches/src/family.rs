@@ -4,8 +4,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use aya::Pod;
 use geodrop::{
+    Class,
+    geoip::{Located, Regions},
     policy::{Classified, Ruleset},
     range::{Address, Prefix, Range},
+    table::multibit::{self, Image, TooLarge},
 };
 
 /// An address family that is measured.
@@ -18,6 +21,19 @@ pub trait Family: Address<Octets: Pod> {
 
     /// The family's ranges of a rule set.
     fn ranges(ruleset: &Ruleset) -> &[Classified<Self>];
+
+    /// The family's ranges of GeoIP data.
+    fn located(regions: &Regions) -> &[Located<Self>];
+
+    /// The image of a multibit trie.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`] when there are too many ranges for one.
+    fn image(ranges: &[Classified<Self>]) -> Result<Image<Self>, TooLarge>;
+
+    /// The class of an address, looked up in an image as the kernel does.
+    fn class(image: &Image<Self>, address: Self) -> Class;
 }
 
 impl Family for Ipv4Addr {
@@ -29,6 +45,19 @@ impl Family for Ipv4Addr {
 
     fn ranges(ruleset: &Ruleset) -> &[Classified<Self>] {
         ruleset.ipv4()
+    }
+
+    fn located(regions: &Regions) -> &[Located<Self>] {
+        regions.ipv4()
+    }
+
+    fn image(ranges: &[Classified<Self>]) -> Result<Image<Self>, TooLarge> {
+        multibit::ipv4(ranges)
+    }
+
+    #[inline]
+    fn class(image: &Image<Self>, address: Self) -> Class {
+        image.class(address)
     }
 }
 
@@ -44,6 +73,19 @@ impl Family for Ipv6Addr {
 
     fn ranges(ruleset: &Ruleset) -> &[Classified<Self>] {
         ruleset.ipv6()
+    }
+
+    fn located(regions: &Regions) -> &[Located<Self>] {
+        regions.ipv6()
+    }
+
+    fn image(ranges: &[Classified<Self>]) -> Result<Image<Self>, TooLarge> {
+        multibit::ipv6(ranges)
+    }
+
+    #[inline]
+    fn class(image: &Image<Self>, address: Self) -> Class {
+        image.class(address)
     }
 }
 

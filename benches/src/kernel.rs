@@ -12,18 +12,23 @@
 
 use std::{marker::PhantomData, time::Duration};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, Map},
+    maps::{Array, Map, MapData},
     programs::{TestRun as _, TestRunOptions, TestRunResult, Xdp},
 };
 use geodrop::{
     datapath::{fill, object},
-    table::lpm::Entry,
+    policy::Classified,
+    table::{
+        Engine,
+        lpm::{self, Entry},
+        multibit::{Image, TooLarge},
+    },
 };
 
-use crate::{family::Family, measure::cpu_time};
+use crate::{built, family::Family, measure::cpu_time, privilege::Privilege};
 
 /// The most runs that one system call is asked for: some seconds of the slowest.
 const AT_ONCE: u32 = 1 << 22;
@@ -36,33 +41,57 @@ const FRAME: [u8; 14] = [0; 14];
 pub enum Program {
     /// All but the lookup.
     Baseline,
-    /// Looks an address up in the kernel's own `BPF_MAP_TYPE_LPM_TRIE`.
-    Lpm,
+    /// Looks an address up in the table of an engine.
+    Lookup(Engine),
 }
 
 impl Program {
-    const ALL: [Self; 2] = [Self::Baseline, Self::Lpm];
+    /// All programs: the baseline, then the engines, the reference first.
+    pub const ALL: [Self; 3] = [
+        Self::Baseline,
+        Self::Lookup(Engine::Lpm),
+        Self::Lookup(Engine::Multibit),
+    ];
 
-    /// The name, as it stands in the names of benches.
+    /// The name, as it stands in the names of benches and of kernel programs.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Self::Baseline => "baseline",
-            Self::Lpm => "lpm",
+            Self::Baseline => "baseline".to_owned(),
+            Self::Lookup(engine) => engine.to_string(),
         }
     }
 
     /// The name that the program has in the kernel object.
     fn symbol<A: Family>(self) -> String {
-        let program = match self {
-            Self::Baseline => "baseline",
-            Self::Lpm => "lookup",
-        };
-        format!("{program}_{}", A::NAME)
+        format!("{}_{}", self.name(), A::NAME)
     }
 }
 
-/// The programs of a family, with a table of their own, in the kernel.
+/// A table of one family, laid out for every engine.
+#[derive(Clone, Debug)]
+pub struct Tables<A> {
+    /// The entries of the kernel's trie.
+    pub entries: Vec<Entry<A>>,
+    /// The image of the multibit trie.
+    pub image: Image<A>,
+}
+
+impl<A: Family> Tables<A> {
+    /// Lays ranges, which are sorted and disjoint, out.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`] when they are too many for an engine.
+    pub fn new(ranges: &[Classified<A>]) -> Result<Self, TooLarge> {
+        Ok(Self {
+            entries: lpm::prefixes(ranges),
+            image: A::image(ranges)?,
+        })
+    }
+}
+
+/// The programs of a family, with tables of their own, in the kernel.
 #[derive(Debug)]
 pub struct Lookups<A> {
     ebpf: Ebpf,
@@ -72,29 +101,39 @@ pub struct Lookups<A> {
 }
 
 impl<A: Family> Lookups<A> {
-    /// Loads the programs and fills the trie. What is looked up, [`Lookups::look_up`] says: as many addresses,
-    /// which must be a power of two.
+    /// Makes the maps, fills them and loads the programs, all with a privilege. What is looked up,
+    /// [`Lookups::look_up`] says: as many addresses, which must be a power of two.
     ///
     /// # Errors
     ///
-    /// When the kernel refuses a program, or the trie cannot be filled.
-    pub fn load(entries: &[Entry<A>], addresses: u32) -> anyhow::Result<Self> {
+    /// When the kernel refuses a program, or a table cannot be filled.
+    pub fn load(tables: &Tables<A>, addresses: u32, privilege: Privilege) -> anyhow::Result<Self> {
         ensure!(
             addresses.is_power_of_two(),
             "{addresses} addresses are not a power of two"
         );
+        privilege
+            .with(|| Self::load_here(tables, addresses))
+            .context("changing what this thread may do")?
+    }
+
+    fn load_here(tables: &Tables<A>, addresses: u32) -> anyhow::Result<Self> {
+        let Tables { entries, image } = tables;
         let mask = addresses - 1;
-        let (table, list) = (table::<A>(), list::<A>());
+        let words = u32::try_from(image.words().len())?;
+        let (trie, images, list) = (trie::<A>(), images::<A>(), list::<A>());
+        let words_global = format!("{trie}_WORDS");
+        let object =
+            object::with_value_sizes(object::LOOKUP_BENCH, &[(&images, image.bytes().len())])?;
         let mut ebpf = EbpfLoader::new()
             .override_global("ADDRESS_MASK", &mask, true)
-            .map_max_entries(&table, fill::capacity(entries.len()))
+            .override_global(&words_global, &words, true)
+            .map_max_entries(&trie, fill::capacity(entries.len()))
             .map_max_entries(&list, addresses)
-            .load(object::LOOKUP_BENCH)
+            .load(&object)
             .context("loading the maps of the bench")?;
-        match ebpf.map(&table) {
-            Some(Map::LpmTrie(trie)) => fill::trie(&table, trie, entries)?,
-            _ => return Err(missing(&table)),
-        }
+        fill::trie(&trie, map(&ebpf, &trie)?, entries)?;
+        geodrop::datapath::image::fill(&images, map(&ebpf, &images)?, image)?;
         for program in Program::ALL {
             let symbol = program.symbol::<A>();
             let program: &mut Xdp = ebpf
@@ -165,6 +204,32 @@ impl<A: Family> Lookups<A> {
         Ok(result.return_value)
     }
 
+    /// How many bytes of instructions the verifier made of a program, its own among them.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not say.
+    pub fn translated_size(&self, program: Program) -> anyhow::Result<u32> {
+        let symbol = program.symbol::<A>();
+        self.program(&symbol)?
+            .info()?
+            .size_translated()
+            .with_context(|| format!("the kernel does not say how long {symbol} is"))
+    }
+
+    /// How much memory of the kernel an engine's table takes; see [`built::memory`].
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not say.
+    pub fn memory(&self, engine: Engine) -> anyhow::Result<u64> {
+        let name = match engine {
+            Engine::Lpm => trie::<A>(),
+            Engine::Multibit => images::<A>(),
+        };
+        built::memory(map(&self.ebpf, &name)?)
+    }
+
     fn program(&self, symbol: &str) -> anyhow::Result<&Xdp> {
         self.ebpf
             .program(symbol)
@@ -181,14 +246,27 @@ fn run(program: &Xdp, repeat: u32) -> anyhow::Result<TestRunResult> {
     })?)
 }
 
-/// The name of the map that is looked up in.
-fn table<A: Family>() -> String {
+/// The name of the kernel's trie.
+fn trie<A: Family>() -> String {
     A::NAME.to_uppercase()
+}
+
+/// The name of the map that holds the image of a multibit trie.
+fn images<A: Family>() -> String {
+    format!("{}_IMAGE", trie::<A>())
 }
 
 /// The name of the map of addresses.
 fn list<A: Family>() -> String {
-    format!("{}_ADDRESSES", table::<A>())
+    format!("{}_ADDRESSES", trie::<A>())
+}
+
+fn map<'a>(ebpf: &'a Ebpf, name: &str) -> anyhow::Result<&'a MapData> {
+    match ebpf.map(name) {
+        Some(Map::Array(data) | Map::LpmTrie(data)) => Ok(data),
+        Some(_) => bail!("the map {name} of the bench is of another type"),
+        None => Err(missing(name)),
+    }
 }
 
 fn missing(symbol: &str) -> anyhow::Error {

@@ -1,21 +1,31 @@
 //! Measures what blocking by region costs.
 //!
-//! A figure is made of four things, each in a file of its own:
+//! A figure is made of these, each in a file of its own:
 //!
-//! - [`tables`]: what is looked up in. CN, HK and MO, or the whole world.
+//! - [`tables`]: what is looked up in. CN, HK and MO, the whole world, or so many [`synthetic`] prefixes.
 //! - [`traffic`]: which addresses are looked up, the same ones in every run.
 //! - [`kernel`]: how long the kernel takes for a number of lookups, and for all else that a run of the same
-//!   program does: the baseline.
+//!   program does: the baseline. [`privilege`] is what its programs are loaded with.
 //! - [`measure`]: what many such times say: medians and their intervals, of costs, differences and ratios.
+//! - [`costs`]: what a lookup costs, and how that compares with the kernel's trie; [`goals`]: how it should.
+//! - [`built`]: a table laid out for an engine, how long it takes to get into the kernel, and what memory it takes there.
+//! - [`report`]: all of it, as `geodrop-bench` prints it.
 //!
-//! [`family`] names what differs between IPv4 and IPv6, and [`call`] how a bench was called.
+//! [`family`] names what differs between IPv4 and IPv6, [`machine`] what machine this is, and [`call`] how a bench
+//! was called.
 //!
-//! The benches of `cargo bench` stand on this library, each described at the head of its file:
-//! `benches/kernel_lookup.rs` and `benches/start.rs`. Results of whole runs are kept in `runs/`.
+//! Two stand on this library: the program `geodrop-bench`, and the benches of `cargo bench`, each described at the
+//! head of its file in `benches/`. Results of whole runs are kept in `runs/`.
 
+pub mod built;
 pub mod call;
+pub mod costs;
 pub mod family;
+pub mod goals;
 pub mod kernel;
+pub mod machine;
 pub mod measure;
+pub mod privilege;
+pub mod synthetic;
 pub mod tables;
 pub mod traffic;

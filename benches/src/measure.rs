@@ -16,40 +16,102 @@ use rustix::time::{ClockId, clock_gettime};
 /// The probability that a median lies outside of its interval, on each side.
 const TAIL: f64 = 0.025;
 
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// How long a thing runs in a round.
+    pub turn: Duration,
+    /// The fewest runs of a thing in a round, however long they take.
+    pub least_runs: u64,
+    /// As many rounds as fit into this time,
+    pub time: Duration,
+    /// but no fewer than these, and at least one,
+    pub least_rounds: usize,
+    /// and no more than these.
+    pub most_rounds: usize,
+}
+
+impl Effort {
+    /// One round of one run: that it works.
+    pub const TRY: Self = Self {
+        turn: Duration::ZERO,
+        least_runs: 1,
+        time: Duration::ZERO,
+        least_rounds: 1,
+        most_rounds: 1,
+    };
+
+    /// How many runs of a thing make a turn, if `runs` of them take `time`.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a turn has fewer runs than 2^53, and no fewer than none"
+    )]
+    fn runs(&self, time: Duration, runs: u64) -> u64 {
+        let cost = nanoseconds(time).max(1.0) / runs.max(1) as f64;
+        let fitting = nanoseconds(self.turn) / cost;
+        (fitting as u64).max(self.least_runs).max(1)
+    }
+}
+
 /// Times of several things, measured in turns: nanoseconds a run, one of each thing in a round.
 #[derive(Clone, Debug)]
 pub struct Rounds<const N: usize> {
     times: Vec<[f64; N]>,
+    runs: [u64; N],
 }
 
 impl<const N: usize> Rounds<N> {
-    /// Takes `count` rounds, at least one, after one that does not count; `time` says how long `runs` runs of
-    /// a thing took. Each round goes through the things in the opposite order of the round before, so
-    /// that whatever comes and goes slowly favours none.
+    /// Takes rounds; `time` says how long so many runs of a thing took. A first round that does not count shows how
+    /// many runs of each thing make a turn.
+    ///
+    /// A thing's turn begins with a quarter of its runs untimed, so that what the thing before it left in the
+    /// caches is gone. Each round goes through the things in the opposite order of the round before, so that whatever
+    /// comes and goes slowly favours none.
     ///
     /// # Errors
     ///
     /// The first that `time` has.
     pub fn measure<T: Copy, E>(
-        count: usize,
-        runs: u32,
+        effort: &Effort,
         things: [T; N],
-        mut time: impl FnMut(T, u32) -> Result<Duration, E>,
+        mut time: impl FnMut(T, u64) -> Result<Duration, E>,
     ) -> Result<Self, E> {
+        let begin = Instant::now();
+        let mut runs = [effort.least_runs.max(1); N];
+        for (thing, runs) in things.into_iter().zip(&mut runs) {
+            *runs = effort.runs(time(thing, *runs)?, *runs);
+        }
         let mut order: [usize; N] = std::array::from_fn(|thing| thing);
-        let mut round = || {
+        let mut rounds = Vec::new();
+        while rounds.len() < effort.least_rounds.max(1)
+            || rounds.len() < effort.most_rounds && begin.elapsed() < effort.time
+        {
             let mut times = [0.0; N];
             for thing in order {
-                times[thing] = nanoseconds(time(things[thing], runs)?) / f64::from(runs);
+                time(things[thing], runs[thing].div_ceil(4))?;
+                let taken = time(things[thing], runs[thing])?;
+                times[thing] = nanoseconds(taken) / runs[thing] as f64;
             }
             order.reverse();
-            Ok(times)
-        };
-        round()?;
-        let times = (0..count.max(1))
-            .map(|_| round())
-            .collect::<Result<_, _>>()?;
-        Ok(Self { times })
+            rounds.push(times);
+        }
+        Ok(Self {
+            times: rounds,
+            runs,
+        })
+    }
+
+    /// How many rounds there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.times.len()
+    }
+
+    /// How many runs of each thing a round has.
+    #[must_use]
+    pub const fn runs(&self) -> [u64; N] {
+        self.runs
     }
 
     /// The median of what `of` makes of the rounds, each the times of the things in nanoseconds a run: one of
@@ -64,7 +126,7 @@ impl<const N: usize> Rounds<N> {
 ///
 /// The interval's ends are two of the values (order statistics: how many values lie below the true median
 /// is a matter of tossing coins). With fewer than six values it is all of them, and means less than it says.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Estimate {
     /// The median.
     pub median: f64,
@@ -76,7 +138,7 @@ pub struct Estimate {
 
 impl Estimate {
     /// There is at least one value.
-    fn of(mut values: Vec<f64>) -> Self {
+    pub(crate) fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let last = values.len() - 1;
         let outside = values_outside(values.len());
@@ -188,25 +250,64 @@ mod tests {
 
     #[test]
     fn what_is_compared_is_measured_in_turns() {
+        let effort = Effort {
+            least_runs: 8,
+            least_rounds: 2,
+            ..Effort::TRY
+        };
         let mut order = String::new();
         let mut clock = 0;
-        let rounds = Rounds::measure(2, 10, ["a", "b"], |thing, runs| {
-            order.push_str(thing);
+        let rounds = Rounds::measure(&effort, ["a", "b"], |thing, runs| {
+            order.push_str(&format!("{thing}{runs} "));
             clock += 1;
             let cost = if thing == "a" { 5 } else { 8 };
             // A machine that gets slower and slower.
-            Ok::<_, Infallible>(Duration::from_nanos(u64::from(runs) * (cost + clock)))
+            Ok::<_, Infallible>(Duration::from_nanos(runs * (cost + clock)))
         })
         .unwrap();
-        assert_eq!(order, "abbaab");
-        // The clock stood at 3 to 6 when it counted.
+        assert_eq!(order, "a8 b8 a2 a8 b2 b8 b2 b8 a2 a8 ");
+        assert_eq!((rounds.count(), rounds.runs()), (2, [8, 8]));
+        // The clock stood at 4, 6, 8 and 10 when it counted.
         let Estimate { median, low, high } = rounds.estimate(|[a, b]| b - a);
-        assert!(near(low, 2.0) && near(high, 4.0) && near(median, 3.0));
+        assert!(near(low, 1.0) && near(high, 5.0) && near(median, 3.0));
+    }
+
+    #[test]
+    fn a_turn_has_as_many_runs_as_it_has_time_for() {
+        let effort = Effort {
+            turn: Duration::from_micros(1),
+            least_runs: 4,
+            ..Effort::TRY
+        };
+        let of_cost = |cost| {
+            let time = |_, runs| Ok::<_, Infallible>(Duration::from_nanos(runs * cost));
+            Rounds::measure(&effort, [()], time).unwrap().runs()
+        };
+        assert_eq!(of_cost(10), [100]);
+        assert_eq!(of_cost(400), [4]);
+        assert_eq!(of_cost(0), [4000]);
+    }
+
+    #[test]
+    fn rounds_fill_their_time_within_bounds() {
+        let count = |least_rounds, most_rounds, time| {
+            let effort = Effort {
+                least_rounds,
+                most_rounds,
+                time,
+                ..Effort::TRY
+            };
+            let time = |_, _| Ok::<_, Infallible>(Duration::ZERO);
+            Rounds::measure(&effort, [()], time).unwrap().count()
+        };
+        assert_eq!(count(3, 9, Duration::ZERO), 3);
+        assert_eq!(count(3, 9, Duration::from_hours(1)), 9);
+        assert_eq!(count(0, 0, Duration::ZERO), 1);
     }
 
     #[test]
     fn an_error_ends_the_rounds() {
-        let rounds = Rounds::measure(3, 1, [0], |_, _| Err::<Duration, _>("refused"));
+        let rounds = Rounds::measure(&Effort::TRY, [0], |_, _| Err::<Duration, _>("refused"));
         assert_eq!(rounds.unwrap_err(), "refused");
     }
 

@@ -7,11 +7,17 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use geodrop::{geoip, policy::Ruleset, table::lpm};
+use geodrop::{
+    Class,
+    geoip::{self, Regions},
+    range::find,
+};
 use geodrop_bench::{
+    built::ENGINES,
     family::Family,
-    kernel::{Lookups, Program},
-    tables::Table,
+    kernel::{Lookups, Program, Tables},
+    privilege::Privilege,
+    tables::{Countries, Table, real_prefixes},
     traffic::Traffic,
 };
 use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
@@ -29,35 +35,63 @@ fn stay_on_this_cpu() {
     sched_setaffinity(None, &here).unwrap();
 }
 
-fn check<A: Family>(ruleset: &Ruleset) {
-    let ranges = A::ranges(ruleset);
-    let mut lookups = Lookups::load(&lpm::prefixes(ranges), ADDRESSES).unwrap();
-    for traffic in Traffic::ALL {
-        let addresses = traffic.addresses::<A>(ranges, ADDRESSES);
-        lookups.look_up(&addresses).unwrap();
-        for address in addresses {
-            let class = ruleset.class(address.into());
-            let expected = if class.number().is_multiple_of(2) {
-                XDP_PASS
-            } else {
-                XDP_DROP
-            };
-            assert_eq!(
-                lookups.action(Program::Lpm).unwrap(),
-                expected,
-                "{address}: {class:?}"
-            );
+fn check<A: Family>(regions: &Regions, table: Table) {
+    let real = real_prefixes::<A>(regions);
+    let ranges = table.ranges(regions, &real);
+    let tables = Tables::new(&ranges).unwrap();
+    for privilege in Privilege::ALL {
+        let mut lookups = Lookups::load(&tables, ADDRESSES, privilege).unwrap();
+        for traffic in Traffic::ALL {
+            let addresses = traffic.addresses(&ranges, &real, ADDRESSES);
+            lookups.look_up(&addresses).unwrap();
+            for engine in ENGINES {
+                for &address in &addresses {
+                    // The plain oracle: a search in the ranges.
+                    let class = find(&ranges, address).map_or(Class::DEFAULT, |found| found.label);
+                    let expected = if class.number().is_multiple_of(2) {
+                        XDP_PASS
+                    } else {
+                        XDP_DROP
+                    };
+                    assert_eq!(
+                        lookups.action(Program::Lookup(engine)).unwrap(),
+                        expected,
+                        "{engine} {privilege:?} {}: {address}: {class:?}",
+                        table.name(),
+                    );
+                }
+            }
         }
     }
 }
 
 #[test]
-fn the_trie_gives_each_address_its_class() {
+fn every_engine_gives_each_address_its_class_with_and_without_perfmon() {
     stay_on_this_cpu();
     let regions = geoip::builtin().unwrap().regions;
-    for table in Table::ALL {
-        let ruleset = table.ruleset(&regions);
-        check::<Ipv4Addr>(&ruleset);
-        check::<Ipv6Addr>(&ruleset);
+    for table in [
+        Table::Countries(Countries::China),
+        Table::Countries(Countries::World),
+        Table::TenThousand,
+    ] {
+        check::<Ipv4Addr>(&regions, table);
+        check::<Ipv6Addr>(&regions, table);
+    }
+}
+
+/// The figures without `CAP_PERFMON` would be those with it, were what is loaded the same.
+#[test]
+fn without_perfmon_the_verifier_masks_what_is_read() {
+    let regions = geoip::builtin().unwrap().regions;
+    let table = Table::Countries(Countries::China);
+    let ranges = table.ranges::<Ipv4Addr>(&regions, &[]);
+    let tables = Tables::new(&ranges).unwrap();
+    let size = |privilege| {
+        let lookups = Lookups::load(&tables, ADDRESSES, privilege).unwrap();
+        Program::ALL.map(|program| lookups.translated_size(program).unwrap())
+    };
+    let (masked, plain) = (size(Privilege::WithoutPerfmon), size(Privilege::Full));
+    for (program, (masked, plain)) in Program::ALL.into_iter().zip(masked.into_iter().zip(plain)) {
+        assert!(masked > plain, "{program:?}: {masked} {plain}");
     }
 }

@@ -1,0 +1,76 @@
+//! What machine this is, as far as it decides figures.
+
+use std::{fs, io, thread};
+
+use serde::Serialize;
+
+/// A machine and its kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Machine {
+    /// Its processor, in its maker's words; empty when it does not tell.
+    pub cpu: String,
+    /// How many of its processors this process may use.
+    pub cpus: usize,
+    /// How many bytes of memory it has.
+    pub memory_bytes: u64,
+    /// The kernel's release.
+    pub kernel: String,
+    /// The instruction set.
+    pub architecture: String,
+}
+
+impl Machine {
+    /// The machine that this process runs on.
+    ///
+    /// # Errors
+    ///
+    /// When the proc file system cannot be read.
+    pub fn this() -> io::Result<Self> {
+        let name = rustix::system::uname();
+        Ok(Self {
+            cpu: field(&fs::read_to_string("/proc/cpuinfo")?, "model name").to_owned(),
+            cpus: thread::available_parallelism()?.get(),
+            memory_bytes: kibibytes(&fs::read_to_string("/proc/meminfo")?, "MemTotal"),
+            kernel: name.release().to_string_lossy().into_owned(),
+            architecture: name.machine().to_string_lossy().into_owned(),
+        })
+    }
+}
+
+/// What stands after a name and a colon in the first line that has it; nothing where none does.
+fn field<'a>(text: &'a str, name: &str) -> &'a str {
+    text.lines()
+        .find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            (found.trim() == name).then_some(value.trim())
+        })
+        .unwrap_or_default()
+}
+
+/// A field that says `123 kB`, in bytes.
+fn kibibytes(text: &str, name: &str) -> u64 {
+    let number = field(text, name).split(' ').next().unwrap_or_default();
+    number.parse().map_or(0, |number: u64| number << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_by_name() {
+        let text = "processor\t: 0\nmodel name\t: A: fast one\n\nmodel name\t: another\nMemTotal:  12 kB\n";
+        assert_eq!(field(text, "model name"), "A: fast one");
+        assert_eq!(field(text, "model"), "");
+        assert_eq!(kibibytes(text, "MemTotal"), 12 << 10);
+        assert_eq!(kibibytes(text, "MemFree"), 0);
+    }
+
+    #[test]
+    fn this_machine_can_be_told() {
+        let machine = Machine::this().unwrap();
+        assert!(machine.cpus > 0);
+        assert!(machine.memory_bytes > 0);
+        assert!(!machine.kernel.is_empty());
+    }
+}
