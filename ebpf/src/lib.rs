@@ -9,6 +9,8 @@
 //!
 //! All that decides a verdict stands in `geodrop-common`; here is only what touches the kernel.
 #![no_std]
+// Inline assembly for BPF is not stable yet; this crate needs an unstable compiler in any case, to build `core`.
+#![feature(asm_experimental_arch)]
 
 pub mod lpm;
 pub mod multibit;
