@@ -1,5 +1,5 @@
-//! The real data in the kernel: every boundary of every blocked range gets the verdict that the plain rules
-//! give it.
+//! The real data in the kernel: at every boundary of every range, whatever the engine, the verdict is the one that
+//! the plain rules give.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,6 +16,7 @@ use geodrop::{
     geoip::{self, Country, Located, Regions},
     policy::{self, CountryRule, Policy, Ruleset, Verdict},
     range::Address,
+    table::Engine,
 };
 
 /// `XDP_DROP` and `XDP_PASS` of `include/uapi/linux/bpf.h`.
@@ -76,39 +77,57 @@ fn boundaries_of(regions: &Regions, chosen: impl Fn(Country) -> bool) -> Vec<IpA
         .ipv6()
         .iter()
         .filter(|located| chosen(located.label));
-    ipv4.flat_map(boundaries)
+    let mut boundaries: Vec<_> = ipv4
+        .flat_map(boundaries)
         .chain(ipv6.flat_map(boundaries))
-        .collect()
+        .collect();
+    boundaries.sort_unstable();
+    boundaries.dedup();
+    boundaries
 }
 
-/// Runs each address through the kernel, and compares verdicts and counters with the plain rules.
+/// Runs each address through the kernel, by each engine, and compares verdicts and counters with the plain rules.
 fn compare(policy: &Policy, regions: &Regions, addresses: &[IpAddr]) {
-    let ruleset = Ruleset::new(policy, regions);
-    let generation = Generation::load(Plan {
-        ruleset: &ruleset,
-        monitor: false,
-        log: false,
-    })
-    .expect("loading the filter needs root");
-    let program = generation.program().unwrap();
+    let explain = |&address| policy::explain(policy, regions, address);
+    let expected: Vec<_> = addresses.iter().map(explain).collect();
     let mut dropped: BTreeMap<Country, u64> = BTreeMap::new();
     let mut others = 0;
-    for &address in addresses {
-        let expected = policy::explain(policy, regions, address);
-        assert_eq!(verdict(program, address), expected.verdict, "{expected:?}");
-        match (expected.verdict, expected.country) {
+    for explained in &expected {
+        match (explained.verdict, explained.country) {
             (Verdict::Drop, Some(country)) => *dropped.entry(country).or_default() += 1,
             _ => others += 1,
         }
     }
-    let counters = generation.counters().unwrap();
-    let counted: BTreeMap<_, _> = counters
-        .countries
-        .iter()
-        .map(|(country, counter)| (*country, counter.packets))
-        .collect();
-    assert_eq!(counted, dropped);
-    assert_eq!(counters.passed.packets + counters.unknown.packets, others);
+    let ruleset = Ruleset::new(policy, regions);
+    for engine in [Engine::Multibit, Engine::Lpm] {
+        let generation = Generation::load(Plan {
+            ruleset: &ruleset,
+            engine,
+            monitor: false,
+            log: false,
+        })
+        .expect("loading the filter needs root");
+        let program = generation.program().unwrap();
+        for (&address, explained) in addresses.iter().zip(&expected) {
+            assert_eq!(
+                verdict(program, address),
+                explained.verdict,
+                "{engine}: {explained:?}"
+            );
+        }
+        let counters = generation.counters().unwrap();
+        let counted: BTreeMap<_, _> = counters
+            .countries
+            .iter()
+            .map(|(country, counter)| (*country, counter.packets))
+            .collect();
+        assert_eq!(counted, dropped, "{engine}");
+        assert_eq!(
+            counters.passed.packets + counters.unknown.packets,
+            others,
+            "{engine}"
+        );
+    }
 }
 
 #[test]
@@ -120,7 +139,7 @@ fn every_boundary_of_china_hong_kong_and_macao() {
     };
     let addresses = boundaries_of(&regions, |country| blocked.contains(&country));
     assert!(
-        addresses.len() > 60_000,
+        addresses.len() > 50_000,
         "{} addresses are not the real data",
         addresses.len()
     );
@@ -141,6 +160,22 @@ fn a_world_of_which_one_country_is_admitted() {
         boundaries_of(&regions, |country| country != iceland)
             .iter()
             .step_by(100),
+    );
+    compare(&policy, &regions, &addresses);
+}
+
+#[test]
+fn every_boundary_of_the_world_with_its_countries_told_apart() {
+    let regions = geoip::builtin().unwrap().regions;
+    let policy = Policy {
+        countries: CountryRule::Block(regions.countries()),
+        ..Policy::default()
+    };
+    let addresses = boundaries_of(&regions, |_| true);
+    assert!(
+        addresses.len() > 1_000_000,
+        "{} addresses are not the real data",
+        addresses.len()
     );
     compare(&policy, &regions, &addresses);
 }

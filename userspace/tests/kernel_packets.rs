@@ -20,6 +20,7 @@ use geodrop::{
     geoip::{AnyRange, Builder, Country},
     policy::{Policy, Ruleset},
     range::Range,
+    table::Engine,
 };
 
 /// `XDP_DROP` and `XDP_PASS` of `include/uapi/linux/bpf.h`.
@@ -36,23 +37,33 @@ fn ruleset() -> Ruleset {
     Ruleset::new(&Policy::default(), &builder.build().0)
 }
 
-fn load(monitor: bool) -> Generation {
-    Generation::load(Plan {
-        ruleset: &ruleset(),
-        monitor,
+/// All of them.
+const ENGINES: [Engine; 2] = [Engine::Multibit, Engine::Lpm];
+
+fn plan(ruleset: &Ruleset, engine: Engine) -> Plan<'_> {
+    Plan {
+        ruleset,
+        engine,
+        monitor: false,
         log: false,
+    }
+}
+
+fn load(engine: Engine) -> Generation {
+    Generation::load(plan(&ruleset(), engine)).expect("loading the filter needs root")
+}
+
+fn load_monitor(engine: Engine) -> Generation {
+    Generation::load(Plan {
+        monitor: true,
+        ..plan(&ruleset(), engine)
     })
     .expect("loading the filter needs root")
 }
 
 /// The program for kernels before 5.18.
-fn load_without_frags() -> Generation {
-    Generation::load_without_frags(Plan {
-        ruleset: &ruleset(),
-        monitor: false,
-        log: false,
-    })
-    .expect("loading the filter needs root")
+fn load_without_frags(engine: Engine) -> Generation {
+    Generation::load_without_frags(plan(&ruleset(), engine)).expect("loading the filter needs root")
 }
 
 /// What the program answers to a frame.
@@ -84,19 +95,24 @@ fn all_packets(counters: &Counters) -> u64 {
 
 #[test]
 fn every_packet_of_the_table_meets_its_fate() {
-    let generation = load(false);
-    assert!(
-        generation.frags(),
-        "kernels from 5.18 on take packets of several buffers"
-    );
-    meets_its_fate(&generation);
+    for engine in ENGINES {
+        let generation = load(engine);
+        assert_eq!(generation.engine(), engine);
+        assert!(
+            generation.frags(),
+            "kernels from 5.18 on take packets of several buffers"
+        );
+        meets_its_fate(&generation);
+    }
 }
 
 #[test]
 fn every_packet_of_the_table_meets_its_fate_on_older_kernels() {
-    let generation = load_without_frags();
-    assert!(!generation.frags());
-    meets_its_fate(&generation);
+    for engine in ENGINES {
+        let generation = load_without_frags(engine);
+        assert!(!generation.frags());
+        meets_its_fate(&generation);
+    }
 }
 
 fn meets_its_fate(generation: &Generation) {
@@ -134,7 +150,7 @@ fn meets_its_fate(generation: &Generation) {
 
 #[test]
 fn bytes_are_counted_with_packets() {
-    let generation = load(false);
+    let generation = load(Engine::default());
     let cases = packets::cases();
     let mut bytes = 0;
     for case in cases
@@ -150,7 +166,7 @@ fn bytes_are_counted_with_packets() {
 
 #[test]
 fn a_packet_of_several_buffers_is_counted_whole() {
-    let generation = load(false);
+    let generation = load(Engine::default());
     assert!(
         generation.frags(),
         "kernels from 5.18 on take packets of several buffers"
@@ -165,11 +181,13 @@ fn a_packet_of_several_buffers_is_counted_whole() {
 
 #[test]
 fn a_monitor_counts_the_same_and_drops_nothing() {
-    let enforcing = load(false);
-    let monitor = load(true);
-    for case in packets::cases() {
-        run(&enforcing, &case.frame);
-        assert_eq!(run(&monitor, &case.frame), XDP_PASS, "{}", case.name);
+    for engine in ENGINES {
+        let enforcing = load(engine);
+        let monitor = load_monitor(engine);
+        for case in packets::cases() {
+            run(&enforcing, &case.frame);
+            assert_eq!(run(&monitor, &case.frame), XDP_PASS, "{}", case.name);
+        }
+        assert_eq!(monitor.counters().unwrap(), enforcing.counters().unwrap());
     }
-    assert_eq!(monitor.counters().unwrap(), enforcing.counters().unwrap());
 }

@@ -25,6 +25,7 @@ use geodrop::{
     geoip::Regions,
     policy::{Policy, Ruleset},
     range::Address,
+    table::Engine,
     testbed::{
         Generator, Namespace, Probe, TestbedError, Veth, Wire,
         generator::Limit,
@@ -53,6 +54,7 @@ fn denying(prefixes: &[&str]) -> Generation {
     };
     Generation::load(Plan {
         ruleset: &Ruleset::new(&policy, &Regions::default()),
+        engine: Engine::default(),
         monitor: false,
         log: false,
     })

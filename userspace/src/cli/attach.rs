@@ -50,19 +50,23 @@ pub(super) fn attach(
     if root.prepare()? {
         warn("mounted the bpf file system, which was missing, at /sys/fs/bpf");
     }
-    let filters = filter::attach(
-        &root,
-        &resolved.interfaces,
-        &Request {
+    let attach = |engine| {
+        let request = Request {
             plan: Plan {
                 ruleset: &resolved.ruleset,
+                engine,
                 monitor: resolved.policy.monitor,
                 log,
             },
             mode: resolved.mode,
             about: resolved.about.clone(),
-        },
-    )?;
+        };
+        filter::attach(&root, &resolved.interfaces, &request)
+    };
+    let (filters, reason) = resolved.engine.try_with(attach)?;
+    if let Some(reason) = reason {
+        warn(format_args!("{reason}; using the engine lpm instead"));
+    }
     for filter in &filters {
         if let Some(reason) = &filter.fallback {
             warn(format_args!("{reason}; running in generic mode instead"));

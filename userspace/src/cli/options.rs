@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use geodrop::{
     datapath::{
-        DatapathError, ModeChoice,
+        DatapathError, EngineChoice, ModeChoice,
         about::{About, GeoipSource, Ranges},
         interface::Interface,
     },
     geoip::{self, Country, GeoData},
     policy::{CountryRule, Policy, Ruleset},
+    table,
 };
 use ipnet::IpNet;
 
@@ -142,11 +143,23 @@ fn prefix(text: &str) -> Result<IpNet, String> {
 /// How tables are laid out.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum Engine {
-    /// The fastest that there is
+    /// The fastest, `multibit`; where the kernel refuses a table so large, `lpm`
     #[default]
     Auto,
-    /// The kernel's longest-prefix-match trie
+    /// A trie that takes the same few steps for every address
+    Multibit,
+    /// The kernel's longest-prefix-match trie: slower, the more so the more there is in it
     Lpm,
+}
+
+impl From<Engine> for EngineChoice {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Auto => Self::Auto,
+            Engine::Multibit => Self::Only(table::Engine::Multibit),
+            Engine::Lpm => Self::Only(table::Engine::Lpm),
+        }
+    }
 }
 
 /// Where in the kernel packets are filtered.
@@ -214,6 +227,7 @@ pub(super) struct Resolved {
     pub(super) interfaces: Vec<Interface>,
     pub(super) policy: Policy,
     pub(super) ruleset: Ruleset,
+    pub(super) engine: EngineChoice,
     pub(super) mode: ModeChoice,
     pub(super) about: About,
 }
@@ -236,9 +250,6 @@ impl FilterOptions {
             CountryRule::Only(_) => (Vec::new(), countries),
         };
         let about = About {
-            engine: match self.engine {
-                Engine::Auto | Engine::Lpm => "lpm".to_owned(),
-            },
             hook: match self.hook {
                 Hook::Xdp => "xdp".to_owned(),
             },
@@ -263,6 +274,7 @@ impl FilterOptions {
             interfaces,
             policy,
             ruleset,
+            engine: self.engine.into(),
             mode: self.mode.into(),
             about,
         })

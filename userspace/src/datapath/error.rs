@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::interface::Mode;
+use crate::table::multibit::{Corrupt, TooLarge};
 
 /// An error of the datapath. Each says what was being done, to what, and what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +152,48 @@ pub enum DatapathError {
         what: String,
     },
 
+    /// The engine cannot lay out a table of these rules.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+
+    /// The kernel takes no element as large as a table's image.
+    #[error(
+        "this kernel takes no table {table} of {bytes} bytes in one piece: more than 4 MiB need Linux 6.0 or newer; \
+         `--engine lpm` (or auto) works with every kernel ({source})"
+    )]
+    ImageRefused {
+        /// The map.
+        table: &'static str,
+        /// How large its image is.
+        bytes: usize,
+        /// What the kernel said.
+        source: io::Error,
+    },
+
+    /// A table's image could not be written or read back.
+    #[error("{what} table {table} ({bytes} bytes): {source}{remedy}")]
+    Image {
+        /// What was being done.
+        what: &'static str,
+        /// The map.
+        table: String,
+        /// How large its image is.
+        bytes: usize,
+        /// What the kernel said.
+        source: io::Error,
+        /// What may help; empty, or a clause that starts with "; ".
+        remedy: &'static str,
+    },
+
+    /// A table in the kernel is no table, or no longer the one that was put in.
+    #[error("table {table} is not what was put in: {source}; nothing was attached, try again")]
+    Corrupt {
+        /// The map.
+        table: String,
+        /// What is wrong with it.
+        source: Corrupt,
+    },
+
     /// A table could not be filled.
     #[error("table {table} took {filled} of {wanted} entries, then: {source}{remedy}")]
     Fill {
@@ -210,6 +253,12 @@ pub enum DatapathError {
 }
 
 impl DatapathError {
+    /// Whether it is the engine that cannot do what is asked: another engine may.
+    #[must_use]
+    pub const fn is_of_engine(&self) -> bool {
+        matches!(self, Self::TooLarge(_) | Self::ImageRefused { .. })
+    }
+
     /// An error of a system call while doing `what`.
     pub(crate) fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();

@@ -142,13 +142,7 @@ pub(super) fn fill(
         table: table.to_owned(),
         filled,
         wanted: entries.count,
-        remedy: match source.raw_os_error() {
-            Some(libc::ENOMEM) => {
-                "; the kernel found no memory for more: raise the memory limit of this control group, or \
-                 load fewer countries"
-            }
-            _ => "",
-        },
+        remedy: remedy(&source),
         source,
     };
     let mut filled = 0;
@@ -179,6 +173,17 @@ pub(super) fn fill(
         }
     }
     verify(table, trie, entries.count)
+}
+
+/// What may help when the kernel refused to hold more.
+pub(super) fn remedy(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::ENOMEM) => {
+            "; the kernel found no memory for more: raise the memory limit of this control group, or load fewer \
+             countries"
+        }
+        _ => "",
+    }
 }
 
 /// Whether the kernel does not have this operation for this type of map.

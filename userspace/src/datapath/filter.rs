@@ -13,6 +13,7 @@ use super::{
     pins::{Lock, Place, Root},
     privileges,
     staging::{Committed, Staged},
+    tables::Tables,
 };
 
 /// What is to be attached.
@@ -92,11 +93,18 @@ pub fn attach(
     request: &Request<'_>,
 ) -> Result<Vec<Filter>, DatapathError> {
     root.prepare()?;
+    let tables = Tables::of(request.plan.ruleset, request.plan.engine)?;
     let mut staged: Vec<Staged> = Vec::new();
     for interface in interfaces {
         // Interfaces share their tables: the first one's are filled, the others pin them too.
-        let tables = staged.first().map(|first| first.pins().clone());
-        staged.push(Staged::new(root, interface, request, tables.as_ref())?);
+        let filled = staged.first().map(|first| first.pins().clone());
+        staged.push(Staged::new(
+            root,
+            interface,
+            request,
+            &tables,
+            filled.as_ref(),
+        )?);
     }
     let mut committed: Vec<Committed> = Vec::new();
     for staged in staged {

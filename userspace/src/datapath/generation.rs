@@ -11,28 +11,30 @@ use std::{
 };
 
 use aya::{
-    Ebpf, EbpfLoader,
-    maps::{Map, MapData},
+    Ebpf, EbpfError, EbpfLoader,
+    maps::{Array, MapData, MapError},
     programs::{ProgramType, Xdp},
     sys::{BpfHelper, is_helper_supported},
 };
-use geodrop_common::{Entry, class};
+use geodrop_common::Entry;
 
 use super::{
     counters::Counters,
     error::DatapathError,
-    fill::{self, Entries},
     interface::Interface,
     link::{Link, ModeChoice, NewLink},
-    object, sys,
+    object, privileges, sys,
+    tables::{self, IMAGES, TRIES, Tables},
 };
-use crate::{policy::Ruleset, table::lpm};
+use crate::{policy::Ruleset, table::Engine};
 
 /// What a generation is to be made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
     /// The rules, resolved.
     pub ruleset: &'a Ruleset,
+    /// How its tables are laid out.
+    pub engine: Engine,
     /// Count what would be dropped, and drop nothing.
     pub monitor: bool,
     /// Log every packet's verdict through aya-log: for debugging, and slow.
@@ -44,6 +46,7 @@ pub struct Plan<'a> {
 pub struct Generation {
     ebpf: Ebpf,
     program: &'static str,
+    engine: Engine,
 }
 
 /// Where a generation's maps are pinned, and which of them are there already.
@@ -62,7 +65,7 @@ impl Generation {
     ///
     /// When the kernel refuses the program, or a table cannot be filled.
     pub fn load(plan: Plan<'_>) -> Result<Self, DatapathError> {
-        Self::load_with(plan, None)
+        Self::load_with(plan, &Tables::of(plan.ruleset, plan.engine)?, None)
     }
 
     /// The same with the program for kernels before 5.18, so that it can be tried on newer ones.
@@ -71,24 +74,32 @@ impl Generation {
     ///
     /// When the kernel refuses the program, or a table cannot be filled.
     pub fn load_without_frags(plan: Plan<'_>) -> Result<Self, DatapathError> {
-        Self::load_program(plan, None, object::FILTER_PLAIN)
+        let tables = Tables::of(plan.ruleset, plan.engine)?;
+        Self::load_program(plan, &tables, None, object::FILTER_PLAIN)
     }
 
     pub(super) fn load_with(
         plan: Plan<'_>,
+        tables: &Tables,
         pinning: Option<&Pinning<'_>>,
     ) -> Result<Self, DatapathError> {
-        Self::load_program(plan, pinning, program_for_this_kernel()?)
+        Self::load_program(plan, tables, pinning, program_for_this_kernel()?)
     }
 
     fn load_program(
         plan: Plan<'_>,
+        tables: &Tables,
         pinning: Option<&Pinning<'_>>,
         program: &'static str,
     ) -> Result<Self, DatapathError> {
-        let classes = side_table(plan.ruleset.classes());
-        let ipv4 = Entries::of(&lpm::prefixes(plan.ruleset.ipv4()));
-        let ipv6 = Entries::of(&lpm::prefixes(plan.ruleset.ipv6()));
+        if program == object::FILTER_PLAIN {
+            privileges::check_for_pointers()?;
+        }
+        let engine = tables.engine();
+        let lpm = u8::from(engine == Engine::Lpm);
+        let images = tables.images();
+        let words = images.map(|bytes| u32::try_from(bytes / size_of::<u32>()).unwrap_or(u32::MAX));
+        let entries = tables.entries();
         let monitor = u8::from(plan.monitor);
         let log_level = if plan.log {
             aya_log::Level::Debug as u8
@@ -98,30 +109,43 @@ impl Generation {
 
         let mut loader = EbpfLoader::new();
         loader
-            .override_global("CLASSES", classes.as_slice(), true)
+            .override_global("LPM", &lpm, true)
+            .override_global("IPV4_WORDS", &words[0], true)
+            .override_global("IPV6_WORDS", &words[1], true)
             .override_global("MONITOR", &monitor, true)
-            .override_global(aya_log::LEVEL, &log_level, true)
-            .map_max_entries("IPV4", fill::capacity(ipv4.count))
-            .map_max_entries("IPV6", fill::capacity(ipv6.count));
+            .override_global(aya_log::LEVEL, &log_level, true);
+        for (name, entries) in TRIES.into_iter().zip(entries) {
+            loader.map_max_entries(name, entries);
+        }
         if !plan.log {
             // The kernel object has the log's ring buffer in any case: the smallest that there can be, which
             // aya rounds up to a page.
             loader.map_max_entries("AYA_LOGS", 1);
         }
         if let Some(pinning) = pinning {
+            let [ipv4, ipv6] = tables.maps();
             loader
                 .map_pin_path("COUNTERS", pinning.counters)
-                .map_pin_path("IPV4", pinning.ipv4)
-                .map_pin_path("IPV6", pinning.ipv6);
+                .map_pin_path(ipv4, pinning.ipv4)
+                .map_pin_path(ipv6, pinning.ipv6);
         }
-        let mut ebpf = loader.load(object::FILTER).map_err(refused)?;
-        if !pinning.is_some_and(|pinning| pinning.filled) {
-            for (name, entries) in [("IPV4", &ipv4), ("IPV6", &ipv6)] {
-                fill::fill(name, &mut map(&ebpf, name)?.fd().as_fd(), entries)?;
-            }
+        let sizes: Vec<_> = IMAGES.into_iter().zip(images).collect();
+        let object = object::with_value_sizes(object::FILTER, &sizes)?;
+        let mut ebpf = loader
+            .load(&object)
+            .map_err(|error| refused_image(error, &sizes))?;
+        fill_side_table(&mut ebpf, plan.ruleset.classes())?;
+        if pinning.is_some_and(|pinning| pinning.filled) {
+            tables.verify(&ebpf)?;
+        } else {
+            tables.fill(&ebpf)?;
         }
         program_mut(&mut ebpf, program)?.load().map_err(refused)?;
-        Ok(Self { ebpf, program })
+        Ok(Self {
+            ebpf,
+            program,
+            engine,
+        })
     }
 
     /// The program, for test runs.
@@ -158,13 +182,19 @@ impl Generation {
         self.program == object::FILTER_FRAGS
     }
 
+    /// How its tables are laid out.
+    #[must_use]
+    pub const fn engine(&self) -> Engine {
+        self.engine
+    }
+
     /// What the program has counted, with what earlier generations counted before it.
     ///
     /// # Errors
     ///
     /// When the counters cannot be read.
     pub fn counters(&self) -> Result<Counters, DatapathError> {
-        let fd = map(&self.ebpf, "COUNTERS")?
+        let fd = tables::map(&self.ebpf, "COUNTERS")?
             .fd()
             .as_fd()
             .try_clone_to_owned()
@@ -178,10 +208,10 @@ impl Generation {
     ///
     /// When the kernel does not say.
     pub fn table_memory(&self) -> Result<u64, DatapathError> {
-        ["IPV4", "IPV6"]
+        tables::maps_of(self.engine)
             .into_iter()
             .map(|name| {
-                sys::map::memory(map(&self.ebpf, name)?.fd().as_fd()).map_err(
+                sys::map::memory(tables::map(&self.ebpf, name)?.fd().as_fd()).map_err(
                     DatapathError::system(format!("asking how large table {name} is")),
                 )
             })
@@ -205,13 +235,19 @@ impl Generation {
     }
 }
 
-/// The words of the kernel's side table. Classes that are not used pass.
-fn side_table(entries: &[Entry]) -> [u32; class::CAPACITY] {
-    let mut words = [Entry::PASS.word(); class::CAPACITY];
-    for (word, entry) in words.iter_mut().zip(entries) {
-        *word = entry.word();
+/// Fills the kernel's side table, and freezes it. Classes that are not used pass.
+fn fill_side_table(ebpf: &mut Ebpf, entries: &[Entry]) -> Result<(), DatapathError> {
+    let name = "CLASSES";
+    let failed = || DatapathError::map(name);
+    let map = ebpf.map_mut(name).ok_or_else(|| DatapathError::Object {
+        what: format!("map {name}"),
+    })?;
+    let mut words: Array<_, u32> = map.try_into().map_err(failed())?;
+    for (class, entry) in (0..).zip(entries) {
+        words.set(class, entry.word(), 0).map_err(failed())?;
     }
-    words
+    sys::map::freeze(tables::map(ebpf, name)?.fd().as_fd())
+        .map_err(DatapathError::system(format!("freezing map {name}")))
 }
 
 /// The filter's program for packets of several buffers where the kernel knows these, else the other one.
@@ -251,12 +287,24 @@ where
     Box::new(error).into()
 }
 
-/// A map of the kernel object, by name.
-fn map<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a MapData, DatapathError> {
-    match ebpf.map(name) {
-        Some(Map::LpmTrie(data) | Map::PerCpuArray(data)) => Ok(data),
-        _ => Err(DatapathError::Object {
-            what: format!("map {name}"),
-        }),
+/// The same for the object's maps, of which kernels before 6.0 refuse images that are too large.
+fn refused_image(error: EbpfError, images: &[(&'static str, usize)]) -> DatapathError {
+    match error {
+        EbpfError::MapError(MapError::CreateError { name, io_error })
+            if io_error.raw_os_error() == Some(libc::E2BIG) =>
+        {
+            match images.iter().find(|(image, _)| *image == name) {
+                Some(&(table, bytes)) => DatapathError::ImageRefused {
+                    table,
+                    bytes,
+                    source: io_error,
+                },
+                None => refused(EbpfError::MapError(MapError::CreateError {
+                    name,
+                    io_error,
+                })),
+            }
+        }
+        error => refused(error),
     }
 }

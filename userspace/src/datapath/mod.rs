@@ -1,18 +1,21 @@
 //! The only room that talks to the kernel: loads, attaches, replaces, pins, adopts and reads filters.
 //!
 //! - [`generation`]: a program with its filled tables.
+//! - [`engine`]: the engine of its tables, and what to do where the kernel does not take it.
 //! - [`filter`]: generations on interfaces, all or nothing.
 //! - [`pins`]: where they live under the bpf file system, and who looks after them.
 //! - [`status`]: what is running, read back from the kernel.
 //! - [`counters`], [`about`]: what a filter has counted, and what it was made of.
-//! - `link`, [`interface`], [`fill`], `sys`: what these stand on.
+//! - `link`, [`interface`], `tables`, [`image`], [`fill`], `sys`: what these stand on.
 
 pub mod about;
 pub mod counters;
+pub mod engine;
 mod error;
 pub mod fill;
 pub mod filter;
 pub mod generation;
+pub mod image;
 pub mod interface;
 mod link;
 pub(crate) mod netlink;
@@ -22,6 +25,8 @@ pub(crate) mod privileges;
 mod staging;
 pub mod status;
 mod sys;
+mod tables;
 
+pub use engine::EngineChoice;
 pub use error::DatapathError;
 pub use link::{Link, ModeChoice, NewLink};

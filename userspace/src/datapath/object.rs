@@ -1,6 +1,9 @@
 //! The kernel objects, embedded: one file to copy to a server.
 
 use aya::include_bytes_aligned;
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+
+use super::error::DatapathError;
 
 /// The filter.
 pub(super) static FILTER: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/filter"));
@@ -16,3 +19,41 @@ pub static GENERATOR: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/
 
 /// The programs that measure lookups.
 pub static LOOKUP_BENCH: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lookup_bench"));
+
+/// Where `value_size` stands in a map's definition, `struct bpf_map_def`: after its type and the size of its key.
+const VALUE_SIZE: usize = 8;
+
+/// The kernel object with other sizes of values: `sizes` are names of maps, each with the bytes of a value.
+///
+/// How large a table's image is, is known only when the table is. aya sets from outside how many elements a map has,
+/// but not how large they are, and takes no map that it has not made, except from a pin, which not everybody has a
+/// place for. So the object itself says it, before aya reads it, and all that aya does with maps goes on working.
+///
+/// # Errors
+///
+/// [`DatapathError::Object`] when the object has no such map.
+pub fn with_value_sizes(object: &[u8], sizes: &[(&str, usize)]) -> Result<Vec<u8>, DatapathError> {
+    let mut changed = object.to_vec();
+    for (name, size) in sizes {
+        let place = value_size(object, name).and_then(|place| changed.get_mut(place..place + 4));
+        let size = u32::try_from(*size).ok();
+        let (Some(place), Some(size)) = (place, size) else {
+            return Err(DatapathError::Object {
+                what: format!("map {name}"),
+            });
+        };
+        place.copy_from_slice(&size.to_ne_bytes());
+    }
+    Ok(changed)
+}
+
+/// Where in the file the size of a map's values stands.
+fn value_size(object: &[u8], map: &str) -> Option<usize> {
+    let file = object::File::parse(object).ok()?;
+    let symbol = file.symbol_by_name(map)?;
+    let section = file.section_by_index(symbol.section_index()?).ok()?;
+    let (start, _) = section.file_range()?;
+    // In an object that is not linked, a symbol's address is its place in its section.
+    let definition = usize::try_from(start + symbol.address()).ok()?;
+    Some(definition + VALUE_SIZE)
+}

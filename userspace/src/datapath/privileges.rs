@@ -7,25 +7,37 @@ use super::error::DatapathError;
 /// Checks for the capabilities that load and attach a program, so that their lack is said in one line and
 /// not found out at the first system call that refuses.
 pub(crate) fn check() -> Result<(), DatapathError> {
+    check_for(&[
+        ("CAP_BPF", CapabilitySet::BPF),
+        ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
+    ])
+}
+
+/// Checks for the capability that a program takes which subtracts packet pointers, as the one for kernels before
+/// 5.18 does: these have no other way to tell how long a packet is, and the result could tell an address.
+pub(super) fn check_for_pointers() -> Result<(), DatapathError> {
+    check_for(&[(
+        "CAP_PERFMON (as kernels before 5.18 do)",
+        CapabilitySet::PERFMON,
+    )])
+}
+
+/// Checks for capabilities, each given by the name to call it by.
+fn check_for(wanted: &[(&str, CapabilitySet)]) -> Result<(), DatapathError> {
     let effective = capabilities(None)
         .map_err(std::io::Error::from)
         .map_err(DatapathError::system(
             "asking for this process's capabilities",
         ))?
         .effective;
-    // CAP_SYS_ADMIN has held the first two in it since they were split off (kernel 5.8).
-    let wanted = [
-        ("CAP_BPF", CapabilitySet::BPF | CapabilitySet::SYS_ADMIN),
-        // Without it the verifier refuses to read the side table at a variable index.
-        (
-            "CAP_PERFMON",
-            CapabilitySet::PERFMON | CapabilitySet::SYS_ADMIN,
-        ),
-        ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
-    ];
     let missing: Vec<_> = wanted
         .iter()
-        .filter(|(_, any)| !effective.intersects(*any))
+        // CAP_SYS_ADMIN has held CAP_BPF and CAP_PERFMON in it since they were split off (kernel 5.8).
+        .filter(|(_, one)| {
+            !effective.contains(*one)
+                && (*one == CapabilitySet::NET_ADMIN
+                    || !effective.contains(CapabilitySet::SYS_ADMIN))
+        })
         .map(|(name, _)| *name)
         .collect();
     if missing.is_empty() {

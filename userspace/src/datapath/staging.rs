@@ -18,6 +18,7 @@ use super::{
     link::{Link, ModeChoice},
     pins::{GenerationPins, Lock, Place, Root},
     sys,
+    tables::Tables,
 };
 
 /// The filter that is on an interface already.
@@ -66,7 +67,8 @@ impl Staged {
         root: &Root,
         interface: &Interface,
         request: &Request<'_>,
-        tables: Option<&GenerationPins>,
+        tables: &Tables,
+        filled: Option<&GenerationPins>,
     ) -> Result<Self, DatapathError> {
         let place = root.place(interface)?;
         let lock = place.lock(interface)?;
@@ -87,7 +89,7 @@ impl Staged {
             place,
             kept: false,
         };
-        let generation = load(&draft, request, tables)?;
+        let generation = load(&draft, request, tables, filled)?;
         Ok(Self {
             interface: interface.clone(),
             present,
@@ -133,31 +135,34 @@ impl Staged {
     }
 }
 
-/// Loads and fills a generation and pins all of it.
+/// Loads and fills a generation and pins all of it. `filled` are the pins of another one whose tables are these.
 fn load(
     draft: &Draft,
     request: &Request<'_>,
-    tables: Option<&GenerationPins>,
+    tables: &Tables,
+    filled: Option<&GenerationPins>,
 ) -> Result<Generation, DatapathError> {
     let Draft { place, pins, .. } = draft;
-    if let Some(tables) = tables {
-        share(&tables.ipv4(), &pins.ipv4())?;
-        share(&tables.ipv6(), &pins.ipv6())?;
+    if let Some(filled) = filled {
+        share(&filled.ipv4(), &pins.ipv4())?;
+        share(&filled.ipv6(), &pins.ipv6())?;
     }
     discard_foreign_counters(&place.counters())?;
     let generation = Generation::load_with(
         request.plan,
+        tables,
         Some(&Pinning {
             counters: &place.counters(),
             ipv4: &pins.ipv4(),
             ipv6: &pins.ipv6(),
-            filled: tables.is_some(),
+            filled: filled.is_some(),
         }),
     )?;
     sys::object::pin(generation.fd()?, &pins.program())
         .map_err(DatapathError::pin("pinning the program at", pins.program()))?;
     let about = About {
         since: Some(Timestamp::now()),
+        engine: generation.engine().to_string(),
         ..request.about.clone()
     };
     about.pin(&pins.about())?;

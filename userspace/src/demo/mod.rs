@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::{
     datapath::{
-        DatapathError, ModeChoice,
+        DatapathError, EngineChoice, ModeChoice,
         counters::Counters,
         generation::{self, Generation},
         interface::Mode,
@@ -108,10 +108,13 @@ pub fn run(plan: &Plan<'_>, mut tell: impl FnMut(Stage)) -> Result<Outcome, Demo
     privileges::check()?;
     tell(Stage::Preparing);
     let ruleset = Ruleset::new(plan.policy, plan.regions);
-    let filter = Generation::load(generation::Plan {
-        ruleset: &ruleset,
-        monitor: false,
-        log: false,
+    let (filter, _) = EngineChoice::Auto.try_with(|engine| {
+        Generation::load(generation::Plan {
+            ruleset: &ruleset,
+            engine,
+            monitor: false,
+            log: false,
+        })
     })?;
     let veth = Veth::new(Settings::default())?;
     let End { interface, .. } = &veth.server;

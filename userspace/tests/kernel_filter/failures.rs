@@ -314,7 +314,7 @@ fn without_root() {
         assert_eq!(status, Some(1), "{said}");
         assert!(
             said.contains(
-                "needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, which this process does not have; run it as root"
+                "needs CAP_BPF, CAP_NET_ADMIN, which this process does not have; run it as root"
             ),
             "{said}"
         );

@@ -69,6 +69,29 @@ impl Host {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Runs the command on the host with no capabilities but those in these bounds, as setpriv(1) takes them.
+    pub(crate) fn output_with(&self, bounds: &str, arguments: &[&str]) -> Output {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--bounding-set", bounds, "--inh-caps", bounds])
+            .arg(env!("CARGO_BIN_EXE_geodrop"))
+            .args(arguments)
+            .arg("--pin-root")
+            .arg(&self.pins);
+        self.veth.server.run(|| command.output()).unwrap().unwrap()
+    }
+
+    /// The same, and it must succeed; returns what it printed.
+    pub(crate) fn succeed_with(&self, bounds: &str, arguments: &[&str]) -> String {
+        let output = self.output_with(bounds, arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "{arguments:?} with {bounds}: {error}"
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Runs the command on the host, which must fail with this status; returns what it said.
     pub(crate) fn fail(&self, status: i32, arguments: &[&str]) -> String {
         let output = self.output(arguments);

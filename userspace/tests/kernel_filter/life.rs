@@ -28,7 +28,7 @@ fn attach_leaves_a_filter_and_detach_leaves_nothing() {
     );
     assert_eq!(
         (&filter["engine"], &filter["generation"]),
-        (&"lpm".into(), &1.into())
+        (&"multibit".into(), &1.into())
     );
     assert_eq!(filter["enforcing"], true);
     assert_eq!(filter["blocked"], serde_json::json!(["CN", "HK", "MO"]));

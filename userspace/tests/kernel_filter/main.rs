@@ -7,6 +7,8 @@
     reason = "a test that cannot have what it needs has failed"
 )]
 
+mod engines;
 mod failures;
 mod host;
 mod life;
+mod privileges;

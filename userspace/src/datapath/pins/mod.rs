@@ -7,7 +7,7 @@
 //!     counters                    outlives generations
 //!     generation-7/
 //!       program                   the one under the link; any other generation is a left-over
-//!       ipv4, ipv6                its tables
+//!       ipv4, ipv6                its tables, whatever their engine
 //!       about                     what it was made of, as JSON
 //! ```
 //!

@@ -1,4 +1,4 @@
-//! Maps: cells, updates one by one and in batches, counting, memory.
+//! Maps: cells, updates one by one and in batches, freezing, counting, memory.
 
 use std::{
     io,
@@ -13,6 +13,7 @@ use super::{
 const BPF_MAP_CREATE: i32 = 0;
 const BPF_MAP_LOOKUP_ELEM: i32 = 1;
 const BPF_MAP_UPDATE_ELEM: i32 = 2;
+const BPF_MAP_FREEZE: i32 = 22;
 const BPF_MAP_LOOKUP_BATCH: i32 = 24;
 const BPF_MAP_UPDATE_BATCH: i32 = 26;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
@@ -103,7 +104,7 @@ fn check(holds: bool, what: &str) -> io::Result<()> {
     }
 }
 
-/// Reads the only element of a map made by [`create_cell`].
+/// Reads the only element of an array map of one, like those made by [`create_cell`].
 pub(in crate::datapath) fn read_cell(map: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     let info: MapInfo = object_info(map)?;
     check(
@@ -136,6 +137,27 @@ pub(in crate::datapath) fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8])
         value: address(value),
         flags: 0,
     }))?;
+    Ok(())
+}
+
+/// Takes from everybody, this process too, the right to change a map by system calls, for as long as the map lives.
+///
+/// # Minimum kernel version
+///
+/// 5.2.
+pub(in crate::datapath) fn freeze(map: BorrowedFd<'_>) -> io::Result<()> {
+    #[repr(C)]
+    struct Freeze {
+        map_fd: u32,
+    }
+    // SAFETY: one integer, no address.
+    unsafe impl Attributes for Freeze {
+        const COMMAND: i32 = BPF_MAP_FREEZE;
+    }
+
+    bpf(&mut Freeze {
+        map_fd: number(map),
+    })?;
     Ok(())
 }
 
