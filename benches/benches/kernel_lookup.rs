@@ -28,7 +28,7 @@ use geodrop_bench::{
     costs::Costs,
     family::Family,
     kernel::{Lookups, Program, Tables},
-    measure::{Effort, Rounds},
+    measure::{Effort, Rounds, stay_on_this_cpu},
     privilege::Privilege,
     tables::{Table, real_prefixes},
     traffic::{self, Traffic},
@@ -58,6 +58,7 @@ fn main() -> ExitCode {
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_millis(600))
         .configure_from_args();
+    stay_on_this_cpu().expect("staying on one CPU");
     let regions = geoip::builtin().expect("reading the built-in data").regions;
     let mut costs = Vec::new();
     bench_family::<Ipv4Addr>(&mut criterion, purpose, &regions, &mut costs);

@@ -4,21 +4,20 @@
 //! |---|---|---|
 //! | `decode` | the bytes of the built-in snapshot | regions |
 //! | `resolve` | a policy and regions | a rule set |
-//! | `prefixes` | a rule set | the entries of both tries |
-//! | `load` | a rule set | a program in the kernel, its tables filled: `prefixes` is in it |
+//! | `build` | a rule set | both tables, laid out for the default engine |
+//! | `load` | a rule set | a program in the kernel, its tables filled: `build` is in it |
 //! | `attach` | that program | a link on an interface, in native mode |
 //! | `whole` | the snapshot | that link: `decode`, `resolve`, `load` and `attach`, once each |
 //!
 //! Nothing is pinned, and the interface is one end of a veth pair between two namespaces that are this
-//! process's alone. Taking down what was started is not timed, but not free: the kernel gives the memory of a
-//! trie back later, on some CPU, so the next start waits until this is likely to be over.
+//! process's alone. Taking down what was started is not timed.
 
 #![allow(
     clippy::expect_used,
     reason = "what fails here leaves nothing to measure"
 )]
 
-use std::{process::ExitCode, thread, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use criterion::{Criterion, SamplingMode};
 use geodrop::{
@@ -28,10 +27,10 @@ use geodrop::{
     },
     geoip::{self, Regions},
     policy::Ruleset,
-    table::lpm,
+    table::Engine,
     testbed::veth::{End, Settings, Veth},
 };
-use geodrop_bench::{call::Purpose, measure::timed, tables::Countries};
+use geodrop_bench::{built::Built, call::Purpose, measure::timed, tables::Countries};
 
 fn main() -> ExitCode {
     let purpose = Purpose::of_this_process();
@@ -57,14 +56,9 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// How long freeing an entry of a trie may take. A quarter of it was seen.
-const FREEING: Duration = Duration::from_micros(1);
-
 /// Measures the start of a filter with one table.
 fn bench(criterion: &mut Criterion, table: Countries, regions: &Regions, server: &End) {
     let ruleset = table.ruleset(regions);
-    let entries = lpm::prefixes(ruleset.ipv4()).len() + lpm::prefixes(ruleset.ipv6()).len();
-    let freed = FREEING * u32::try_from(entries).expect("a number of entries");
     // Ten starts of the one and of the other: more would take minutes.
     let (parts, starts) = match table {
         Countries::China => (Duration::from_secs(2), Duration::from_secs(2)),
@@ -77,9 +71,13 @@ fn bench(criterion: &mut Criterion, table: Countries, regions: &Regions, server:
     group.bench_function("resolve", |bencher| {
         bencher.iter_with_large_drop(|| table.ruleset(regions));
     });
-    group.bench_function("prefixes", |bencher| {
+    group.bench_function("build", |bencher| {
         bencher.iter_with_large_drop(|| {
-            (lpm::prefixes(ruleset.ipv4()), lpm::prefixes(ruleset.ipv6()))
+            let engine = Engine::default();
+            (
+                Built::new(engine, ruleset.ipv4()),
+                Built::new(engine, ruleset.ipv6()),
+            )
         });
     });
     group.bench_function("attach", |bencher| {
@@ -90,29 +88,17 @@ fn bench(criterion: &mut Criterion, table: Countries, regions: &Regions, server:
                 .expect("entering the namespace")
                 .expect("attaching the filter")
         });
-        take_down(generation, freed);
     });
     group.measurement_time(starts);
     group.bench_function("load", |bencher| {
         bencher.iter_custom(|times| {
-            timed(
-                times,
-                || load(&ruleset),
-                |generation| take_down(generation, freed),
-            )
-            .expect("loading the filter")
+            timed(times, || load(&ruleset), drop).expect("loading the filter")
         });
     });
     group.bench_function("whole", |bencher| {
         bencher.iter_custom(|times| {
             server
-                .run(|| {
-                    timed(
-                        times,
-                        || start(table, server),
-                        |started| take_down(started, freed),
-                    )
-                })
+                .run(|| timed(times, || start(table, server), drop))
                 .expect("entering the namespace")
                 .expect("starting the filter")
         });
@@ -120,15 +106,10 @@ fn bench(criterion: &mut Criterion, table: Countries, regions: &Regions, server:
     group.finish();
 }
 
-/// Ends what holds a table, and waits until the kernel has its memory back.
-fn take_down<T>(started: T, freed: Duration) {
-    drop(started);
-    thread::sleep(freed);
-}
-
 fn load(ruleset: &Ruleset) -> Result<Generation, DatapathError> {
     Generation::load(Plan {
         ruleset,
+        engine: Engine::default(),
         monitor: false,
         log: false,
     })

@@ -26,6 +26,7 @@ pub mod kernel;
 pub mod machine;
 pub mod measure;
 pub mod privilege;
+pub mod report;
 pub mod synthetic;
 pub mod tables;
 pub mod traffic;

@@ -7,11 +7,14 @@
 //! how times are distributed.
 
 use std::{
-    fmt,
+    fmt, io,
     time::{Duration, Instant},
 };
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::{
+    thread::{CpuSet, sched_getcpu, sched_setaffinity},
+    time::{ClockId, clock_gettime},
+};
 
 /// The probability that a median lies outside of its interval, on each side.
 const TAIL: f64 = 0.025;
@@ -44,6 +47,7 @@ impl Effort {
     /// How many runs of a thing make a turn, if `runs` of them take `time`.
     #[expect(
         clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
         clippy::cast_sign_loss,
         reason = "a turn has fewer runs than 2^53, and no fewer than none"
     )]
@@ -72,6 +76,10 @@ impl<const N: usize> Rounds<N> {
     /// # Errors
     ///
     /// The first that `time` has.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a turn has fewer runs than 2^53"
+    )]
     pub fn measure<T: Copy, E>(
         effort: &Effort,
         things: [T; N],
@@ -182,6 +190,18 @@ pub fn nanoseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e9
 }
 
+/// Keeps the calling thread on the CPU that it is on: another one has other caches, and the programs that are measured
+/// count their runs on each CPU apart.
+///
+/// # Errors
+///
+/// When the kernel refuses.
+pub fn stay_on_this_cpu() -> io::Result<()> {
+    let mut here = CpuSet::new();
+    here.set(sched_getcpu());
+    Ok(sched_setaffinity(None, &here)?)
+}
+
 /// The time that the calling thread has had a CPU, in user mode and in the kernel.
 #[must_use]
 pub fn cpu_time() -> Duration {
@@ -258,7 +278,7 @@ mod tests {
         let mut order = String::new();
         let mut clock = 0;
         let rounds = Rounds::measure(&effort, ["a", "b"], |thing, runs| {
-            order.push_str(&format!("{thing}{runs} "));
+            order = format!("{order}{thing}{runs} ");
             clock += 1;
             let cost = if thing == "a" { 5 } else { 8 };
             // A machine that gets slower and slower.
@@ -280,7 +300,7 @@ mod tests {
             ..Effort::TRY
         };
         let of_cost = |cost| {
-            let time = |_, runs| Ok::<_, Infallible>(Duration::from_nanos(runs * cost));
+            let time = |(), runs| Ok::<_, Infallible>(Duration::from_nanos(runs * cost));
             Rounds::measure(&effort, [()], time).unwrap().runs()
         };
         assert_eq!(of_cost(10), [100]);
@@ -292,12 +312,12 @@ mod tests {
     fn rounds_fill_their_time_within_bounds() {
         let count = |least_rounds, most_rounds, time| {
             let effort = Effort {
+                time,
                 least_rounds,
                 most_rounds,
-                time,
                 ..Effort::TRY
             };
-            let time = |_, _| Ok::<_, Infallible>(Duration::ZERO);
+            let time = |(), _| Ok::<_, Infallible>(Duration::ZERO);
             Rounds::measure(&effort, [()], time).unwrap().count()
         };
         assert_eq!(count(3, 9, Duration::ZERO), 3);

@@ -16,24 +16,17 @@ use geodrop_bench::{
     built::ENGINES,
     family::Family,
     kernel::{Lookups, Program, Tables},
+    measure::stay_on_this_cpu,
     privilege::Privilege,
     tables::{Countries, Table, real_prefixes},
     traffic::Traffic,
 };
-use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
 
 /// `XDP_DROP` and `XDP_PASS` of `include/uapi/linux/bpf.h`.
 const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
 
 const ADDRESSES: u32 = 1 << 12;
-
-/// Each CPU goes through the addresses on its own, so the test stays on one.
-fn stay_on_this_cpu() {
-    let mut here = CpuSet::new();
-    here.set(sched_getcpu());
-    sched_setaffinity(None, &here).unwrap();
-}
 
 fn check<A: Family>(regions: &Regions, table: Table) {
     let real = real_prefixes::<A>(regions);
@@ -67,7 +60,7 @@ fn check<A: Family>(regions: &Regions, table: Table) {
 
 #[test]
 fn every_engine_gives_each_address_its_class_with_and_without_perfmon() {
-    stay_on_this_cpu();
+    stay_on_this_cpu().unwrap();
     let regions = geoip::builtin().unwrap().regions;
     for table in [
         Table::Countries(Countries::China),

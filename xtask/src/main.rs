@@ -22,6 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask demo            from a fresh machine to dropped packets
   cargo xtask test            every test; the kernel's need root
+  cargo xtask bench --quick   what a lookup costs, next to the kernel's own trie
   cargo xtask setup --check   what is missing here to build geodrop";
 
 /// Developer tasks of geodrop.
@@ -43,6 +44,7 @@ enum Verb {
     Test(verbs::test::Args),
     Lint(verbs::lint::Args),
     Demo(verbs::demo::Args),
+    Bench(verbs::bench::Args),
     Snapshot(verbs::snapshot::Args),
 }
 
@@ -71,6 +73,7 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Verb::Test(args) => args.run(&workspace, consent),
         Verb::Lint(args) => args.run(&workspace, consent),
         Verb::Demo(args) => args.run(&workspace, consent),
+        Verb::Bench(args) => args.run(&workspace, consent),
         Verb::Snapshot(args) => args.run(&workspace, consent),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -51,10 +51,19 @@ pub(crate) enum Profile {
     Debug,
 }
 
-/// Builds the binary and says where it is. The toolchain is there already.
+/// Builds the binary that goes on a server, and says where it is. The toolchain is there already.
 pub(crate) fn build(workspace: &Workspace, profile: Profile) -> anyhow::Result<PathBuf> {
+    build_binary(workspace, "geodrop", profile)
+}
+
+/// Builds the binary of a package that is called like it, and says where it is. The toolchain is there already.
+pub(crate) fn build_binary(
+    workspace: &Workspace,
+    name: &str,
+    profile: Profile,
+) -> anyhow::Result<PathBuf> {
     let mut command = workspace.cargo();
-    command.args(["build", "--package", "geodrop", "--bin", "geodrop"]);
+    command.args(["build", "--package", name, "--bin", name]);
     let directory = match profile {
         Profile::Release => {
             command.arg("--release");
@@ -63,8 +72,5 @@ pub(crate) fn build(workspace: &Workspace, profile: Profile) -> anyhow::Result<P
         Profile::Debug => "debug",
     };
     workspace::run(&mut command)?;
-    Ok(workspace
-        .target_directory()?
-        .join(directory)
-        .join("geodrop"))
+    Ok(workspace.target_directory()?.join(directory).join(name))
 }

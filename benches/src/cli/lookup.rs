@@ -1,0 +1,354 @@
+//! `geodrop-bench lookup`: what a lookup costs, next to the kernel's own trie.
+
+use std::{
+    any::Any,
+    env,
+    io::{self, Write as _},
+    net::{Ipv4Addr, Ipv6Addr},
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use geodrop::{
+    geoip::{self, Regions},
+    policy::Classified,
+    table::Engine,
+};
+use geodrop_bench::{
+    built::{ENGINES, Way},
+    costs::Costs,
+    family::Family,
+    kernel::{Lookups, Program, Tables},
+    machine::Machine,
+    measure::{Effort, Rounds, stay_on_this_cpu},
+    privilege::Privilege,
+    report::{Case, Report, Row, TableRow},
+    tables::{Countries, Table, real_prefixes},
+    traffic::{self, Traffic},
+};
+
+use super::{progress::Progress, text};
+
+/// What `--json` prints, for the long help.
+pub(super) const JSON: &str = "\
+JSON:
+  {\"rows\": [{\"family\": \"ipv4\"|\"ipv6\", \"table\", \"traffic\", \"engine\", \"perfmon\",
+    \"baseline_ns\", \"lpm_ns\", \"engine_ns\", \"ratio\", and an interval of each: \"ratio_interval\": [low, high] …,
+    \"target\", \"aim\", \"met\" (null where there is no target), \"rounds\", \"runs\", \"addresses\", \"ranges\",
+    \"lpm_entries\"}],
+   \"geometric_mean\", \"geometric_mean_target\", \"geometric_mean_met\",
+   \"memory_bytes\": {table: bytes of the default engine, both families},
+   \"tables\": [{\"table\", \"engine\", \"build_ms\", \"fill_ms\", \"ready_ms\", \"ready_interval\",
+    \"ready_target_ms\", \"ready_met\", \"memory_bytes\", \"memory_target_bytes\", \"memory_met\"}],
+   \"notes\", \"quick\", \"command\", \"version\", \"date\", \"data\",
+   \"machine\": {\"cpu\", \"cpus\", \"memory_bytes\", \"kernel\", \"architecture\"}}
+  lpm_ns and engine_ns are lookups alone: the baseline is subtracted, and what is less than 1 is 1.";
+
+/// What a lookup costs, next to the kernel's own trie
+///
+/// Each figure is the median of rounds, with the interval that holds the true one with a probability of 95 %. In a
+/// round a program without lookup, the kernel's trie and the engine take turns, one lookup a run, over half a million
+/// addresses; differences and ratios are taken within rounds. A target is met when the lower end of the ratio's interval
+/// reaches it. Nothing else should run meanwhile.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Arguments {
+    /// Measure the rows that have a target, with and without `CAP_PERFMON`, and no others
+    #[arg(long)]
+    pub(super) quick: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// How much is measured of a case with `--quick`: 16 of these in less than three minutes.
+const QUICK: Effort = Effort {
+    turn: Duration::from_millis(50),
+    least_runs: 1 << 17,
+    time: Duration::from_secs(6),
+    least_rounds: 9,
+    most_rounds: 25,
+};
+
+/// How much is measured of a case without.
+const FULL: Effort = Effort {
+    turn: Duration::from_millis(100),
+    least_runs: 1 << 17,
+    time: Duration::from_secs(12),
+    least_rounds: 15,
+    most_rounds: 51,
+};
+
+/// How often the way into the kernel is gone: the interval of 9 is the 2nd to the 8th value.
+const WAYS: usize = 9;
+
+/// How long freeing an entry of a trie may take. A quarter of it was seen.
+const FREEING: Duration = Duration::from_micros(1);
+
+/// What is measured.
+struct Plan {
+    tables: &'static [Table],
+    traffics: &'static [Traffic],
+    engines: &'static [Engine],
+    effort: Effort,
+}
+
+impl Plan {
+    const fn of(arguments: Arguments) -> Self {
+        if arguments.quick {
+            Self {
+                tables: &[
+                    Table::Countries(Countries::China),
+                    Table::Countries(Countries::World),
+                ],
+                traffics: &[Traffic::Uniform, Traffic::OverRanges],
+                engines: &[Engine::Multibit],
+                effort: QUICK,
+            }
+        } else {
+            Self {
+                tables: &Table::ALL,
+                traffics: &Traffic::ALL,
+                engines: &ENGINES,
+                effort: FULL,
+            }
+        }
+    }
+
+    /// What the programs for a table are loaded with: what the verifier masks is the same for all tables.
+    fn privileges(table: Table) -> &'static [Privilege] {
+        match table {
+            Table::Countries(_) => &Privilege::ALL,
+            _ => &[Privilege::Full],
+        }
+    }
+
+    fn steps(&self) -> usize {
+        let cases = |&table| 1 + Self::privileges(table).len() * self.traffics.len();
+        let lookups: usize = self.tables.iter().map(cases).sum();
+        2 * lookups + self.tables.len() * self.engines.len()
+    }
+}
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "loading programs into the kernel needs root; run `sudo {}`",
+        command().join(" ")
+    );
+    let plan = Plan::of(arguments);
+    let data = geoip::builtin()?;
+    let mut report = Report {
+        rows: Vec::new(),
+        geometric_mean: None,
+        geometric_mean_target: 0.0,
+        geometric_mean_met: None,
+        memory_bytes: [].into(),
+        tables: Vec::new(),
+        notes: Vec::new(),
+        quick: arguments.quick,
+        command: command(),
+        version: env!("CARGO_PKG_VERSION"),
+        date: jiff::Timestamp::now().to_string(),
+        data: data.sources.into_iter().find_map(|source| source.version),
+        machine: Machine::this().context("reading what machine this is")?,
+    };
+    let progress = Progress::new(plan.steps())?;
+    stay_on_this_cpu().context("staying on one CPU")?;
+    measure(&plan, &data.regions, &progress, &mut report)
+        .map_err(|error| progress.explain(error))?;
+    progress.finish();
+    report.conclude();
+
+    let mut output = io::stdout().lock();
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut output, &report)?;
+        writeln!(output)?;
+    } else {
+        text::write(&mut output, &report)?;
+    }
+    Ok(())
+}
+
+/// The command line as a person would write it.
+fn command() -> Vec<String> {
+    let mut words: Vec<_> = env::args().collect();
+    if let Some(program) = words.first_mut() {
+        let name = Path::new(program.as_str()).file_name();
+        *program = name.unwrap_or_default().to_string_lossy().into_owned();
+    }
+    words
+}
+
+fn measure(
+    plan: &Plan,
+    regions: &Regions,
+    progress: &Progress,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    // What was loaded stays until the end: the kernel frees a trie on some CPU at some time, which is not to be
+    // measured.
+    let mut loaded = Vec::new();
+    measure_family::<Ipv4Addr>(plan, regions, progress, report, &mut loaded)?;
+    measure_family::<Ipv6Addr>(plan, regions, progress, report, &mut loaded)?;
+    for &engine in plan.engines {
+        for &table in plan.tables {
+            measure_way(table, engine, regions, progress, report)?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds the rows of one family.
+fn measure_family<A: Family>(
+    plan: &Plan,
+    regions: &Regions,
+    progress: &Progress,
+    report: &mut Report,
+    loaded: &mut Vec<Box<dyn Any>>,
+) -> anyhow::Result<()> {
+    let real = real_prefixes::<A>(regions);
+    for &table in plan.tables {
+        let name = format!("{} {}", A::NAME, table.name());
+        progress.begin(format!("{name}: building the tables"))?;
+        let ranges = table.ranges(regions, &real);
+        let tables = match Tables::new(&ranges) {
+            Ok(tables) => tables,
+            Err(error) => {
+                report.notes.push(format!("{name}: {error}"));
+                continue;
+            }
+        };
+        progress.end();
+        for &privilege in Plan::privileges(table) {
+            let mut lookups = match Lookups::load(&tables, traffic::COUNT, privilege) {
+                Ok(lookups) => lookups,
+                // That a program needs more than it was given is a finding. That it cannot be loaded at all is not.
+                Err(error) if privilege == Privilege::WithoutPerfmon => {
+                    report.notes.push(format!(
+                        "{name}: not measured without CAP_PERFMON: {}",
+                        in_one_line(&error)
+                    ));
+                    continue;
+                }
+                Err(error) => return Err(error.context(name)),
+            };
+            for &traffic in plan.traffics {
+                progress.begin(format!("{name}/{}", traffic.name()))?;
+                lookups.look_up(&traffic.addresses(&ranges, &real, traffic::COUNT))?;
+                let rounds = Rounds::measure(&plan.effort, Program::ALL, |program, runs| {
+                    lookups.time(program, runs)
+                })?;
+                let case = Case {
+                    family: A::NAME,
+                    table,
+                    traffic,
+                    engine: Engine::Multibit,
+                    privilege,
+                    addresses: traffic::COUNT,
+                    ranges: ranges.len(),
+                    lpm_entries: tables.entries.len(),
+                };
+                let row = Row::new(&case, &Costs::of(&rounds));
+                report.rows.push(row);
+                progress.end();
+            }
+            loaded.push(Box::new(lookups));
+        }
+    }
+    Ok(())
+}
+
+/// Adds the row of an engine's table: how long it takes to get it into the kernel, and how large it is there.
+fn measure_way(
+    table: Table,
+    engine: Engine,
+    regions: &Regions,
+    progress: &Progress,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let ipv4 = table.ranges(regions, &real_prefixes::<Ipv4Addr>(regions));
+    let ipv6 = table.ranges(regions, &real_prefixes::<Ipv6Addr>(regions));
+    let mut ways = Vec::new();
+    for _ in 0..WAYS {
+        progress.begin(format!("{}: into the kernel, {engine}", table.name()))?;
+        match go(engine, &ipv4, &ipv6) {
+            Ok(way) => ways.push(way),
+            Err(error) => {
+                report
+                    .notes
+                    .push(format!("{}, {engine}: {error:#}", table.name()));
+                break;
+            }
+        }
+        if engine == Engine::Lpm {
+            thread::sleep(FREEING * u32::try_from(ipv4.len() + ipv6.len())?);
+        }
+    }
+    progress.end();
+    if let Some(row) = TableRow::new(table, engine, &ways) {
+        if engine == Engine::default() {
+            report.memory_bytes.insert(row.table, row.memory_bytes);
+        }
+        report.tables.push(row);
+    }
+    Ok(())
+}
+
+/// Goes the way of both families once.
+fn go(
+    engine: Engine,
+    ipv4: &[Classified<Ipv4Addr>],
+    ipv6: &[Classified<Ipv6Addr>],
+) -> anyhow::Result<Way> {
+    let mut way = Way::default();
+    // Both tables are there at the end, as in a filter.
+    let _maps = (way.go(engine, ipv4)?, way.go(engine, ipv6)?);
+    Ok(way)
+}
+
+/// The cause of an error in one line: of the verifier's log, which may be hundreds of lines long, the last but its
+/// statistics.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let statistics = ["verification time", "stack depth", "processed "];
+    let text = format!("{error:#}");
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !statistics.iter().any(|start| line.starts_with(start)));
+    let first = text.lines().next().unwrap_or_default().trim();
+    match lines
+        .rev()
+        .find(|line| *line != first && !line.starts_with(';'))
+    {
+        Some(last) => format!("{first} … {last}"),
+        None => first.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quick_measures_what_has_a_target() {
+        let arguments = |quick| Arguments { quick, json: false };
+        let quick = Plan::of(arguments(true));
+        assert_eq!(quick.tables.len() * quick.traffics.len() * 2, 8);
+        assert_eq!(quick.steps(), 2 * (5 + 5) + 2);
+        let full = Plan::of(arguments(false));
+        assert_eq!(full.steps(), 2 * (9 + 9 + 5 + 5 + 5) + 10);
+    }
+
+    #[test]
+    fn of_the_verifiers_log_its_last_word_is_shown() {
+        let error =
+            anyhow::anyhow!("a\n 1: R0=1\nR0 is wrong\nverification time 1\nprocessed 3 insns\n")
+                .context("loading x");
+        assert_eq!(in_one_line(&error), "loading x: a … R0 is wrong");
+        let error = anyhow::anyhow!("refused").context("loading x");
+        assert_eq!(in_one_line(&error), "loading x: refused");
+    }
+}
