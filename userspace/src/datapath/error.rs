@@ -1,6 +1,6 @@
 //! What can go wrong between us and the kernel.
 
-use std::{io, path::PathBuf};
+use std::{error::Error, io, path::PathBuf};
 
 use super::interface::Mode;
 use crate::table::multibit::{Corrupt, TooLarge};
@@ -281,5 +281,22 @@ impl DatapathError {
             map,
             source: Box::new(source),
         }
+    }
+
+    /// The kernel's refusal to load something. Capabilities were checked before: where it still is not permitted,
+    /// they are not the host's.
+    pub(super) fn refused<E: Error>(error: E) -> Self
+    where
+        Box<E>: Into<Self>,
+    {
+        let mut cause: Option<&(dyn Error + 'static)> = error.source();
+        while let Some(error) = cause {
+            let number = error.downcast_ref().and_then(io::Error::raw_os_error);
+            if number == Some(libc::EPERM) {
+                return Self::Forbidden(io::Error::from_raw_os_error(libc::EPERM));
+            }
+            cause = error.source();
+        }
+        Box::new(error).into()
     }
 }

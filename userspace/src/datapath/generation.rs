@@ -4,15 +4,14 @@
 //! under the link. Loaded without pins it ends with the process: that is what demo, tests and benches use.
 
 use std::{
-    error::Error,
     io,
     os::fd::{AsFd as _, BorrowedFd},
     path::Path,
 };
 
 use aya::{
-    Ebpf, EbpfError, EbpfLoader,
-    maps::{Array, MapData, MapError},
+    Ebpf, EbpfLoader,
+    maps::{Array, MapData},
     programs::{ProgramType, Xdp},
     sys::{BpfHelper, is_helper_supported},
 };
@@ -129,18 +128,17 @@ impl Generation {
                 .map_pin_path(ipv4, pinning.ipv4)
                 .map_pin_path(ipv6, pinning.ipv6);
         }
-        let sizes: Vec<_> = IMAGES.into_iter().zip(images).collect();
-        let object = object::with_value_sizes(object::FILTER, &sizes)?;
-        let mut ebpf = loader
-            .load(&object)
-            .map_err(|error| refused_image(error, &sizes))?;
+        let images: Vec<_> = IMAGES.into_iter().zip(images).collect();
+        let mut ebpf = object::load(&mut loader, object::FILTER, &images)?;
         fill_side_table(&mut ebpf, plan.ruleset.classes())?;
         if pinning.is_some_and(|pinning| pinning.filled) {
             tables.verify(&ebpf)?;
         } else {
             tables.fill(&ebpf)?;
         }
-        program_mut(&mut ebpf, program)?.load().map_err(refused)?;
+        program_mut(&mut ebpf, program)?
+            .load()
+            .map_err(DatapathError::refused)?;
         Ok(Self {
             ebpf,
             program,
@@ -254,7 +252,7 @@ fn fill_side_table(ebpf: &mut Ebpf, entries: &[Entry]) -> Result<(), DatapathErr
 fn program_for_this_kernel() -> Result<&'static str, DatapathError> {
     // The helper came with the packets that it measures (5.18).
     let frags = is_helper_supported(ProgramType::Xdp, BpfHelper::BPF_FUNC_xdp_get_buff_len)
-        .map_err(refused)?;
+        .map_err(DatapathError::refused)?;
     Ok(if frags {
         object::FILTER_FRAGS
     } else {
@@ -268,43 +266,4 @@ fn program_mut<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, Datapa
         .ok_or_else(|| DatapathError::Object {
             what: format!("program {name}"),
         })
-}
-
-/// The kernel's refusal to load something. Capabilities were checked before: where it still is not permitted, they
-/// are not the host's.
-fn refused<E: Error>(error: E) -> DatapathError
-where
-    Box<E>: Into<DatapathError>,
-{
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(error) = cause {
-        let number = error.downcast_ref().and_then(io::Error::raw_os_error);
-        if number == Some(libc::EPERM) {
-            return DatapathError::Forbidden(io::Error::from_raw_os_error(libc::EPERM));
-        }
-        cause = error.source();
-    }
-    Box::new(error).into()
-}
-
-/// The same for the object's maps, of which kernels before 6.0 refuse images that are too large.
-fn refused_image(error: EbpfError, images: &[(&'static str, usize)]) -> DatapathError {
-    match error {
-        EbpfError::MapError(MapError::CreateError { name, io_error })
-            if io_error.raw_os_error() == Some(libc::E2BIG) =>
-        {
-            match images.iter().find(|(image, _)| *image == name) {
-                Some(&(table, bytes)) => DatapathError::ImageRefused {
-                    table,
-                    bytes,
-                    source: io_error,
-                },
-                None => refused(EbpfError::MapError(MapError::CreateError {
-                    name,
-                    io_error,
-                })),
-            }
-        }
-        error => refused(error),
-    }
 }

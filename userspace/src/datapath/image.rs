@@ -3,7 +3,7 @@
 //! It is written in one system call, frozen, and read back: a program meets it whole, as it was built, and nothing
 //! changes it after.
 
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::{io, os::fd::AsFd as _};
 
 use aya::maps::MapData;
 
@@ -17,22 +17,22 @@ use crate::table::multibit::{Corrupt, Image};
 ///
 /// [`DatapathError::Image`] when the kernel refuses; [`DatapathError::Corrupt`] when something else is there after.
 pub fn fill<A: Eq>(table: &str, map: &MapData, image: &Image<A>) -> Result<(), DatapathError> {
-    let map = map.fd().as_fd();
+    let fd = map.fd().as_fd();
     let failed = failed(table, image);
-    sys::map::update(map, &0_u32.to_ne_bytes(), image.bytes())
+    sys::map::update(fd, &0_u32.to_ne_bytes(), image.bytes())
         .map_err(|source| failed("filling", source))?;
-    sys::map::freeze(map).map_err(|source| failed("freezing", source))?;
+    sys::map::freeze(fd).map_err(|source| failed("freezing", source))?;
     verify(table, map, image)
 }
 
 /// Verifies that a map holds an image: this one, and a whole one.
-pub(super) fn verify<A: Eq>(
-    table: &str,
-    map: BorrowedFd<'_>,
-    image: &Image<A>,
-) -> Result<(), DatapathError> {
-    let bytes =
-        sys::map::read_cell(map).map_err(|source| failed(table, image)("reading back", source))?;
+///
+/// # Errors
+///
+/// [`DatapathError::Image`] when the map cannot be read; [`DatapathError::Corrupt`] when something else is there.
+pub fn verify<A: Eq>(table: &str, map: &MapData, image: &Image<A>) -> Result<(), DatapathError> {
+    let bytes = sys::map::read_cell(map.fd().as_fd())
+        .map_err(|source| failed(table, image)("reading back", source))?;
     let found = Image::from_bytes(&bytes);
     let corrupt = match found {
         Ok(found) if found == *image => return Ok(()),
@@ -46,10 +46,7 @@ pub(super) fn verify<A: Eq>(
 }
 
 /// An error of the kernel's about a table.
-fn failed<A>(
-    table: &str,
-    image: &Image<A>,
-) -> impl Fn(&'static str, std::io::Error) -> DatapathError {
+fn failed<A>(table: &str, image: &Image<A>) -> impl Fn(&'static str, io::Error) -> DatapathError {
     move |what, source| DatapathError::Image {
         what,
         table: table.to_owned(),

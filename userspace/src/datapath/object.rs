@@ -1,6 +1,6 @@
 //! The kernel objects, embedded: one file to copy to a server.
 
-use aya::include_bytes_aligned;
+use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned, maps::MapError};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use super::error::DatapathError;
@@ -45,6 +45,38 @@ pub fn with_value_sizes(object: &[u8], sizes: &[(&str, usize)]) -> Result<Vec<u8
         place.copy_from_slice(&size.to_ne_bytes());
     }
     Ok(changed)
+}
+
+/// Loads a kernel object whose maps `images`, each of one element, are to be so many bytes large.
+///
+/// # Errors
+///
+/// [`DatapathError::ImageRefused`] when the kernel takes no element as large as that; another when it refuses something
+/// else.
+pub fn load(
+    loader: &mut EbpfLoader<'_>,
+    object: &[u8],
+    images: &[(&'static str, usize)],
+) -> Result<Ebpf, DatapathError> {
+    loader
+        .load(&with_value_sizes(object, images)?)
+        .map_err(|error| match error {
+            EbpfError::MapError(MapError::CreateError { name, io_error })
+                if io_error.raw_os_error() == Some(libc::E2BIG) =>
+            {
+                match images.iter().find(|(image, _)| *image == name) {
+                    Some(&(table, bytes)) => DatapathError::ImageRefused {
+                        table,
+                        bytes,
+                        source: io_error,
+                    },
+                    None => {
+                        DatapathError::map(name.clone())(MapError::CreateError { name, io_error })
+                    }
+                }
+            }
+            error => DatapathError::refused(error),
+        })
 }
 
 /// Where in the file the size of a map's values stands.

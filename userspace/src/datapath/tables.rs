@@ -111,8 +111,8 @@ impl Tables {
     pub(super) fn verify(&self, ebpf: &Ebpf) -> Result<(), DatapathError> {
         let [first, second] = self.maps();
         if let Self::Multibit { ipv4, ipv6 } = self {
-            image::verify(first, map(ebpf, first)?.fd().as_fd(), ipv4)?;
-            image::verify(second, map(ebpf, second)?.fd().as_fd(), ipv6)?;
+            image::verify(first, map(ebpf, first)?, ipv4)?;
+            image::verify(second, map(ebpf, second)?, ipv6)?;
         }
         Ok(())
     }
