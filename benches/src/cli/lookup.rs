@@ -321,7 +321,7 @@ fn in_one_line(error: &anyhow::Error) -> String {
     let first = text.lines().next().unwrap_or_default().trim();
     match lines
         .rev()
-        .find(|line| *line != first && !line.starts_with(';'))
+        .find(|line| *line != first && !line.starts_with([';', ':']))
     {
         Some(last) => format!("{first} … {last}"),
         None => first.to_owned(),
