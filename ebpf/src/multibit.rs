@@ -46,14 +46,41 @@ impl Image {
 
 impl Memory for Image {
     #[inline(always)]
-    fn word(&self, index: u32) -> u32 {
-        if index >= self.words {
-            return 0;
+    fn half(&self, index: u32) -> Option<u16> {
+        if index >= self.words * 2 {
+            return None;
         }
-        // SAFETY: `first` is the start of an array map's element, which lives as long as the program and has
-        // `words` words; the index was compared with that. The verifier checks both, with the real size of the map, and
-        // refuses the program otherwise.
-        unsafe { *self.first.add(index as usize) }
+        // SAFETY: `first` is the start of an array map's element, which lives as long as the program, is aligned to
+        // 8 bytes and has `words` words; the index was compared with that. The verifier checks it against the map's real
+        // size, and refuses the program otherwise.
+        Some(unsafe { *self.first.cast::<u16>().add(index as usize) })
+    }
+
+    #[inline(always)]
+    fn word(&self, index: u32) -> Option<u32> {
+        if index >= self.words {
+            return None;
+        }
+        // SAFETY: as for `half`.
+        Some(unsafe { *self.first.add(index as usize) })
+    }
+
+    #[inline(always)]
+    fn pairs<const N: usize>(&self, index: u32) -> Option<[u64; N]> {
+        if index > self.words / 2 - N as u32 {
+            return None;
+        }
+        // SAFETY: as for `half`: `N` pairs from the index on are inside.
+        Some(unsafe { *self.first.cast::<u64>().add(index as usize).cast::<[u64; N]>() })
+    }
+
+    #[inline(always)]
+    fn early_word(&self, index: u32) -> Option<u32> {
+        if index >= LEAST_WORDS {
+            return None;
+        }
+        // SAFETY: as for `half`: every image has these words.
+        Some(unsafe { *self.first.add(index as usize) })
     }
 }
 

@@ -5,20 +5,22 @@ use core::net::Ipv4Addr;
 use super::{Memory, ROOT, Word};
 use crate::class::Class;
 
-/// The bits that the levels of the segment look at.
-pub const LEVELS: [u32; 4] = [4, 4, 4, 4];
-
-/// The class of an address.
+/// The class of an address; [`Class::DEFAULT`] where the table is not one that geodrop made.
 #[inline(always)]
 pub fn look_up<M: Memory + ?Sized>(memory: &M, address: Ipv4Addr) -> Class {
-    let bits = address.to_bits();
-    let mut word = Word::from_bits(memory.word(ROOT + (bits >> 16)));
-    word = word.step(memory, bits >> 12 & 0xf);
-    word = word.step(memory, bits >> 8 & 0xf);
-    // What is longer than /24 is rare enough to be left for last.
-    if !word.is_class() {
-        word = word.step(memory, bits >> 4 & 0xf);
-        word = word.step(memory, bits & 0xf);
+    find(memory, address.to_bits()).unwrap_or(Class::DEFAULT)
+}
+
+#[inline(always)]
+fn find<M: Memory + ?Sized>(memory: &M, bits: u32) -> Option<Class> {
+    let root = Word::from_bits(memory.early_word(ROOT + (bits >> 16))?);
+    // Easy to predict: traffic is either mostly from where nothing is told apart, or hardly ever.
+    if root.is_flagged() {
+        return Some(root.class());
     }
-    word.class()
+    let found = root.find(memory, bits & 0xffff)?;
+    if let Some(class) = found.class() {
+        return Some(class);
+    }
+    found.link(memory)?.find(memory, found.rest())?.class()
 }

@@ -1,86 +1,126 @@
 //! The multibit trie: the engine that looks an address up in constant time.
 //!
-//! A table is one array of 32-bit words per family. A [`Word`] names a node: where its cells begin, and how
-//! many of the bits at hand choose one of them. The cell is the next word. A class is a word as well, one that
-//! names a node of one cell, and that cell holds the same word again: whoever steps on from a class stays there.
-//! So a lookup takes the same steps for every address and asks only at the end whether it has arrived, which is
-//! what a processor likes best.
+//! A table is one piece of memory per family. The first 16 bits of an address choose a cell of the *root*, which is
+//! either a class or the [`Word`] of a node. The next 16 bits, a *segment*, choose a cell of that node by as many
+//! of their upper bits as the node has been given, and the cell names a [`leaf`]: a cache line that holds all the
+//! places, up to 15, at which the class changes among the addresses of that cell, and the classes between them.
+//! Counting how many of these places lie before the address gives its class.
 //!
 //! ```text
-//! word    0        512       528          66064
-//!         ┌────────┬────────┬────────────┬────────────────────────────────┬────────────────┐
-//!         │classes │ header │ root, 2^16 │ nodes, each of 2 to 2^8 cells  │ IPv6: shortcuts│
-//!         └────────┴────────┴────────────┴────────────────────────────────┴────────────────┘
+//!  10.20.30.40   root                  node                  leaf, 64 bytes
+//!  ├───┘└───┤    ┌───────────────┐     ┌───────────────┐     ┌──────────────────┬───────────────────┐
+//!    │    │      │ 0.0   class 0 │  ┌─▶│ leaf of 0     │  ┌─▶│ 15 places, each  │ 16 classes: until │
+//!    │    │      │ …             │  │  │ …             │  │  │ of 16 bits       │ the first place,  │
+//!    └────┼─────▶│ 10.20 node ───┼──┘  │ leaf ─────────┼──┘  │                  │ the second, …     │
+//!         │      │ …             │  ┌─▶│ …             │  ┌─▶│                  │                   │
+//!         └──────┴───────────────┴──┴──┴───────────────┴──┴──┴──────────────────┴───────────────────┘
 //! ```
 //!
-//! The root is indexed by an address's first 16 bits. All below it is *segments* of 16 bits each, of which a few
-//! levels of nodes decide: IPv4 has one segment, IPv6 seven. A node that needs fewer bits than its level has takes
-//! fewer cells, and nodes that are equal stand once.
+//! So an address costs three cache lines and no guesses: after the root a lookup takes the same steps for all
+//! addresses, and what a processor cannot predict it does by arithmetic. Equal leaves and equal nodes stand once.
+//! Where leaves are too small, at places where very much changes, a value of the leaf is a link: to a finer node
+//! for the same bits, or to the node of the next segment. IPv4 has one segment; IPv6 has seven, and
+//! [`shortcuts`] to the second and third.
 //!
-//! No order of bytes leads outside of the table: what is out of its bounds reads as zero, a lookup takes a bounded
-//! number of steps, and whatever it finds is cut to a class.
+//! No order of bytes leads outside of the table: a lookup that would leave it ends there and finds nothing, it takes a
+//! bounded number of steps, and whatever it finds is cut to a class.
+//!
+//! In memory, in words of 32 bits in the machine's own byte order:
+//!
+//! | from | what |
+//! |---|---|
+//! | 0 | the [`header`], 16 words |
+//! | [`ROOT`] | the root's 2^16 cells |
+//! | [`LEAVES`] | leaves of 16 words: one for each class that says that class alone, those with links, the others |
+//! | | 16 links for each leaf that has any |
+//! | | the cells of the nodes |
+//! | | IPv6: the shortcuts |
 
 pub mod ipv4;
 pub mod ipv6;
+pub mod leaf;
 pub mod shortcuts;
 mod table;
 mod word;
 
 pub use table::Multibit;
-pub use word::Word;
+pub use word::{Found, Word};
 
 use crate::class;
 
-/// The memory of a table, read word by word.
+/// The memory of a table.
 ///
-/// The kernel program reads a map, with the bounds check that the verifier wants to see; tests read a slice.
+/// The kernel program reads a map, with the bounds check that the verifier wants to see; tests read bytes.
 pub trait Memory {
-    /// The word at an index; zero when the table ends before it.
-    fn word(&self, index: u32) -> u32;
+    /// The 16 bits at an index that counts such; `None` when the table ends before.
+    fn half(&self, index: u32) -> Option<u16>;
+
+    /// The 32 bits at an index that counts such; `None` when the table ends before.
+    fn word(&self, index: u32) -> Option<u32>;
+
+    /// `N` times 64 bits from an index on that counts such; `None` when the table ends before the last.
+    fn pairs<const N: usize>(&self, index: u32) -> Option<[u64; N]>;
+
+    /// A word at an index below [`LEAST_WORDS`], which every table has: the same as [`Memory::word`], and cheaper.
+    fn early_word(&self, index: u32) -> Option<u32> {
+        self.word(index)
+    }
 }
 
-impl Memory for [u32] {
+impl Memory for [u8] {
     #[inline]
-    fn word(&self, index: u32) -> u32 {
-        self.get(index as usize).copied().unwrap_or(0)
+    fn half(&self, index: u32) -> Option<u16> {
+        read(self, index).map(u16::from_ne_bytes)
+    }
+
+    #[inline]
+    fn word(&self, index: u32) -> Option<u32> {
+        read(self, index).map(u32::from_ne_bytes)
+    }
+
+    #[inline]
+    fn pairs<const N: usize>(&self, index: u32) -> Option<[u64; N]> {
+        let mut pairs = [0; N];
+        for (index, pair) in (index..).zip(&mut pairs) {
+            *pair = read(self, index).map(u64::from_ne_bytes)?;
+        }
+        Some(pairs)
     }
 }
 
-impl<M: Memory + ?Sized> Memory for &M {
-    #[inline(always)]
-    fn word(&self, index: u32) -> u32 {
-        (**self).word(index)
-    }
+/// The bytes of the thing at an index that counts things of `SIZE` bytes.
+#[inline]
+fn read<const SIZE: usize>(bytes: &[u8], index: u32) -> Option<[u8; SIZE]> {
+    let first = (index as usize).checked_mul(SIZE)?;
+    bytes.get(first..)?.first_chunk().copied()
 }
-
-/// Where the header begins, after a word for each class.
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "512 fits; const has no other conversion"
-)]
-pub const HEADER: u32 = class::CAPACITY as u32;
 
 /// The words of the header. Those not named are zero.
 pub mod header {
-    use super::HEADER;
-
     /// What marks a table of this layout: no other layout, and no other byte order, has this word here.
-    pub const LAYOUT: u32 = HEADER;
-    /// How many words the table has, from the classes to its end.
-    pub const LENGTH: u32 = HEADER + 1;
+    pub const LAYOUT: u32 = 0;
+    /// How many words the table has.
+    pub const LENGTH: u32 = 1;
     /// The checksum of all words, with zero in the place of this one.
-    pub const CHECKSUM: u32 = HEADER + 2;
-    /// Where the [`Shortcuts`](crate::multibit::shortcuts::Shortcuts) of IPv6's second and third segment are described.
-    pub const SHORTCUTS: [u32; 2] = [HEADER + 4, HEADER + 9];
-    /// How many words the header has.
-    pub const SIZE: u32 = 16;
+    pub const CHECKSUM: u32 = 2;
+    /// Where links are: the first leaf's would be at this index; the sum may wrap.
+    pub const LINKS: u32 = 3;
+    /// Where the [`Shortcuts`](super::shortcuts::Shortcuts) to IPv6's second and third segment are described.
+    pub const SHORTCUTS: [u32; 2] = [4, 9];
 }
 
 /// What stands at [`header::LAYOUT`]: the engine's mark and the number of its layout.
 pub const LAYOUT: u32 = u32::from_be_bytes(*b"gdm\x01");
 
 /// Where the root's 2^16 cells begin.
-pub const ROOT: u32 = HEADER + header::SIZE;
+pub const ROOT: u32 = 16;
 
-/// The words before the first node. Every table has these.
-pub const LEAST_WORDS: u32 = ROOT + (1 << 16);
+/// Where the leaves begin.
+pub const LEAVES: u32 = ROOT + (1 << 16);
+
+/// The words before the leaves that are not those of a class alone. Every table has these.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "512 fits; const has no other conversion"
+)]
+pub const LEAST_WORDS: u32 = LEAVES + class::CAPACITY as u32 * leaf::WORDS;

@@ -9,7 +9,7 @@ use super::{Memory, header};
 /// compress: Belazzougui, Botelho, Dietzfelbinger, ESA 2009). So whether a prefix is known takes one look at
 /// one slot, which holds the prefix.
 ///
-/// A description is five words: where the displacements begin, where the slots begin, the shift that makes the
+/// A description is five words: where the displacements begin, the pair at which the slots begin, the shift that makes the
 /// product a bucket, the shift that makes it a slot, and the number of slots less one, which is a mask.
 #[derive(Clone, Copy, Debug)]
 pub struct Shortcuts {
@@ -52,11 +52,11 @@ impl Shortcuts {
         description: header::SHORTCUTS[1],
     };
 
-    /// How many words a slot has: the prefix's low 32 bits, the rest of it, the word, and one that is zero.
+    /// How many words a slot has: a pair that is the prefix, a pair whose lower half is the word.
     pub const SLOT_WORDS: u32 = 4;
 
-    /// What stands in an empty slot instead of a prefix's upper bits: no prefix has so many.
-    pub const EMPTY: u32 = u32::MAX;
+    /// What stands in an empty slot instead of a prefix: more bits than any has, and still not the highest.
+    pub const EMPTY: u64 = u64::MAX >> 1;
 
     /// The product of a prefix: an odd factor near the golden ratio of 2^64 spreads neighbours (Knuth, The Art
     /// of Computer Programming 3, 6.4).
@@ -78,21 +78,18 @@ impl Shortcuts {
         clippy::cast_possible_truncation,
         reason = "an index is cut to a word on purpose; memory checks it"
     )]
-    pub fn find<M: Memory + ?Sized>(self, memory: &M, prefix: u64) -> Found {
+    pub fn find<M: Memory + ?Sized>(self, memory: &M, prefix: u64) -> Option<Found> {
         let product = Self::product(prefix);
-        let displacements = memory.word(self.description);
-        let slots = memory.word(self.description + 1);
-        let bucket = product >> (memory.word(self.description + 2) & 63);
-        let slot = (product >> (memory.word(self.description + 3) & 63)) as u32
-            & memory.word(self.description + 4);
-        let displacement = memory.word(displacements.wrapping_add(bucket as u32));
-        let slot = slots.wrapping_add((slot ^ displacement).wrapping_mul(Self::SLOT_WORDS));
-        let different = (memory.word(slot) ^ prefix as u32)
-            | (memory.word(slot.wrapping_add(1)) ^ (prefix >> 32) as u32);
-        Found {
-            word: memory.word(slot.wrapping_add(2)),
-            // Below zero only when nothing is different.
-            mask: (i64::from(different).wrapping_sub(1) >> 63).cast_unsigned() as u32,
-        }
+        let described = |index| memory.early_word(self.description + index);
+        let bucket = product >> (described(2)? & 63);
+        let slot = (product >> (described(3)? & 63)) as u32 & described(4)?;
+        let displacement = memory.word(described(0)?.wrapping_add(bucket as u32))?;
+        let slot = described(1)?.wrapping_add((slot ^ displacement).wrapping_mul(2));
+        let [known, word] = memory.pairs(slot)?;
+        Some(Found {
+            word: word as u32,
+            // Below zero only when nothing is different: neither a prefix nor an empty slot has the highest bit set.
+            mask: ((known ^ prefix).wrapping_sub(1).cast_signed() >> 63).cast_unsigned() as u32,
+        })
     }
 }

@@ -1,48 +1,45 @@
-//! What the table consists of.
+//! The words that lead from root to node, and from node to leaf.
 
-use super::Memory;
+use super::{Memory, header, leaf};
 use crate::class::Class;
 
-/// A node of a multibit trie, or a class: a word of the table.
+/// Where a node is, or in the root a class instead.
 ///
-/// Bits 4-31 are the index of the node's first cell. Bits 0-3 say how many of the bits that a level looks at
-/// the node leaves out, the lowest first: all of them for a class, whose only cell is the word itself.
+/// Bits 5-31 are the index of the node's first cell, or the class's number. Bit 4 is set for a class; in a link it
+/// says instead that the node is one of the next segment. Bits 0-3 say how many of the bits at hand are left to the
+/// leaf; the others choose the cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Word(u32);
 
 impl Word {
-    /// No level looks at so many bits.
-    const CLASS: u32 = 15;
-    const SHIFT: u32 = 4;
+    const SHIFT: u32 = 5;
+    const FLAG: u32 = 1 << 4;
+    const LEFT: u32 = 0xf;
 
-    /// The greatest index that a word can name.
+    /// The greatest index that a word can say.
     pub const LAST_INDEX: u32 = u32::MAX >> Self::SHIFT;
 
-    /// The word of a class.
+    /// The word of a class, for a root.
     #[must_use]
     pub const fn of_class(class: Class) -> Self {
-        Self((class.number() as u32) << Self::SHIFT | Self::CLASS)
+        Self((class.number() as u32) << Self::SHIFT | Self::FLAG)
     }
 
-    /// A node whose cells begin at `index` and which leaves out the lowest `unused` bits of its level, at most
-    /// 14 of them; `None` when `index` is greater than [`Word::LAST_INDEX`], or `unused` than that.
+    /// The word of a node whose cells begin at `index` and which leaves `left` bits to the leaf; `None` when the
+    /// index is greater than [`Word::LAST_INDEX`], or these bits are more than 15.
     #[must_use]
-    pub const fn of_node(index: u32, unused: u32) -> Option<Self> {
-        if index > Self::LAST_INDEX || unused >= Self::CLASS {
+    pub const fn of_node(index: u32, left: u32) -> Option<Self> {
+        if index > Self::LAST_INDEX || left > Self::LEFT {
             return None;
         }
-        Some(Self(index << Self::SHIFT | unused))
+        Some(Self(index << Self::SHIFT | left))
     }
 
-    /// The same word, but if it is a class a node with that class's cell, for a level of `bits` bits.
+    /// The same, as a link to the next segment.
     #[must_use]
-    pub const fn as_node(self, bits: u32) -> Self {
-        if self.is_class() && bits < Self::CLASS {
-            Self(self.0 & !Self::CLASS | bits)
-        } else {
-            self
-        }
+    pub const fn of_next_segment(self) -> Self {
+        Self(self.0 | Self::FLAG)
     }
 
     /// The word that is this number, whatever it is.
@@ -57,11 +54,11 @@ impl Word {
         self.0
     }
 
-    /// Whether this is a class.
+    /// In a root: whether this is a class. In a link: whether it leads to the next segment.
     #[must_use]
     #[inline(always)]
-    pub const fn is_class(self) -> bool {
-        self.0 & Self::CLASS == Self::CLASS
+    pub const fn is_flagged(self) -> bool {
+        self.0 & Self::FLAG != 0
     }
 
     /// The class that this word is, or some class if it is a node.
@@ -72,11 +69,67 @@ impl Word {
         Class::masked(u16::from_le_bytes([low, high]))
     }
 
-    /// The cell that `bits` choose, which are those that the node's level looks at.
+    /// The same node, its cells `distance` further on; of a class the class.
+    #[must_use]
+    pub const fn moved(self, distance: u32) -> Option<Self> {
+        match (self.0 >> Self::SHIFT).checked_add(distance) {
+            Some(index) if index <= Self::LAST_INDEX => Some(Self(
+                index << Self::SHIFT | self.0 & !(u32::MAX << Self::SHIFT),
+            )),
+            _ => None,
+        }
+    }
+
+    /// What this node says of an address of which `bits` are at hand, at most 16.
+    #[inline(always)]
+    pub fn find<M: Memory + ?Sized>(self, memory: &M, bits: u32) -> Option<Found> {
+        let left = self.0 & Self::LEFT;
+        let cell = bits >> left;
+        let leaf = memory.word((self.0 >> Self::SHIFT).wrapping_add(cell))?;
+        let rest = bits.wrapping_sub(cell << left);
+        let rank = leaf::rank(memory.pairs(leaf)?, rest);
+        // The values follow the places, which are four times 64 bits.
+        let value = memory.half(leaf.wrapping_mul(4).wrapping_add(16 + rank))?;
+        Some(Found {
+            value,
+            leaf,
+            rank,
+            rest,
+        })
+    }
+}
+
+/// What a leaf says of an address.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    value: u16,
+    leaf: u32,
+    rank: u32,
+    rest: u32,
+}
+
+impl Found {
+    /// The class, unless there is a link.
     #[must_use]
     #[inline(always)]
-    pub fn step<M: Memory + ?Sized>(self, memory: &M, bits: u32) -> Self {
-        let cell = bits >> (self.0 & Self::CLASS);
-        Self(memory.word((self.0 >> Self::SHIFT).wrapping_add(cell)))
+    pub fn class(self) -> Option<Class> {
+        (self.value != leaf::LINK).then_some(Class::masked(self.value))
+    }
+
+    /// The link that stands instead of the class.
+    #[inline(always)]
+    pub fn link<M: Memory + ?Sized>(self, memory: &M) -> Option<Word> {
+        let links = memory.early_word(header::LINKS)?;
+        let first = links.wrapping_add(self.leaf.wrapping_mul(2));
+        memory
+            .word(first.wrapping_add(self.rank))
+            .map(Word::from_bits)
+    }
+
+    /// The bits of the address that the node left to the leaf.
+    #[must_use]
+    #[inline(always)]
+    pub const fn rest(self) -> u32 {
+        self.rest
     }
 }

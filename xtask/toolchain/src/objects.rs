@@ -187,6 +187,8 @@ impl Kernel {
         let flags = [
             &architecture,
             "-Cdebuginfo=2",
+            // Instructions of 32 bits (kernel 5.1): without them every use of a u32 is two shifts.
+            "-Ctarget-cpu=v3",
             "-Clink-arg=--btf",
             "-Clinker=",
         ];

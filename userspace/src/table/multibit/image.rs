@@ -95,8 +95,18 @@ impl<A> Image<A> {
 
 impl<A> Memory for Image<A> {
     #[inline]
-    fn word(&self, index: u32) -> u32 {
-        self.words.word(index)
+    fn half(&self, index: u32) -> Option<u16> {
+        self.bytes().half(index)
+    }
+
+    #[inline]
+    fn word(&self, index: u32) -> Option<u32> {
+        self.bytes().word(index)
+    }
+
+    #[inline]
+    fn pairs<const N: usize>(&self, index: u32) -> Option<[u64; N]> {
+        self.bytes().pairs(index)
     }
 }
 

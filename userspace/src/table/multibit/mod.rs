@@ -1,31 +1,35 @@
 //! The multibit trie: from ranges to the image of a table.
 //!
 //! What a table looks like, and how an address is looked up in it, [`geodrop_common::multibit`] says. Here it is
-//! built, from ranges and not from prefixes: the 2^16 cells of a segment are a few [`runs`] of equal ones, and
-//! [`nodes`] are made of runs.
+//! built, from ranges and not from prefixes: `runs` cuts them into segments, `segment` decides on a node for each,
+//! and `leaves` and `cells` keep what is equal once. `layout` puts all of it in its place.
 
+mod cells;
 mod image;
-mod nodes;
+mod layout;
+mod leaves;
 mod runs;
+mod segment;
 mod shortcuts;
+#[cfg(test)]
+mod tests;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use geodrop_common::multibit::{Word, ipv4, ipv6, shortcuts::Shortcuts};
-
-use self::{
-    nodes::Nodes,
-    runs::{Block, Cell, Gaps},
-    shortcuts::PerfectHash,
-};
-use crate::policy::Classified;
+use geodrop_common::multibit::Word;
 
 pub use self::image::{Corrupt, Image};
+use self::{
+    layout::Table,
+    runs::{Block, Cell, Gaps},
+    segment::{Segments, Value},
+};
+use crate::policy::Classified;
 
 /// Ranges whose table would be larger than its words can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a multibit trie of these ranges would take more than 1 GiB; the engine `lpm` may hold them"
+    "a multibit trie of these ranges would take more than 512 MiB; the engine `lpm` may hold them"
 )]
 pub struct TooLarge;
 
@@ -36,23 +40,20 @@ pub struct TooLarge;
 /// [`TooLarge`]: the whole world takes less than 4 MiB.
 pub fn ipv4(ranges: &[Classified<Ipv4Addr>]) -> Result<Image<Ipv4Addr>, TooLarge> {
     let runs = runs::runs(ranges);
-    let mut nodes = Nodes::new();
-    let mut root = Vec::new();
-    for (first, cell) in Block::all(&runs).cells() {
-        let word = match cell {
-            Cell::Class(class) => Word::of_class(class),
-            Cell::Mixed(block) => {
-                let entries: Vec<_> = block
-                    .cells()
-                    .map(|(first, cell)| (first, Word::of_class(cell.first_class())))
-                    .collect();
-                nodes.segment(&ipv4::LEVELS, &entries)?
-            }
-        };
-        root.push((first, word));
+    let mut segments = Segments::default();
+    let root = root(&runs, |block| {
+        let entries: Vec<_> = block
+            .cells()
+            .map(|(first, cell)| (first, Value::Class(cell.first_class())))
+            .collect();
+        segments.node(&entries)
+    })?;
+    Table {
+        root,
+        segments,
+        shortcuts: None,
     }
-    nodes.set_root(&root);
-    Ok(Image::new(nodes.into_words()))
+    .image()
 }
 
 /// The image of an IPv6 table.
@@ -62,37 +63,44 @@ pub fn ipv4(ranges: &[Classified<Ipv4Addr>]) -> Result<Image<Ipv4Addr>, TooLarge
 /// [`TooLarge`]: the whole world takes less than 4 MiB.
 pub fn ipv6(ranges: &[Classified<Ipv6Addr>]) -> Result<Image<Ipv6Addr>, TooLarge> {
     let runs = runs::runs(ranges);
-    let mut builder = Ipv6Builder {
-        nodes: Nodes::new(),
-        second: Vec::new(),
-        third: Vec::new(),
-    };
-    let mut root = Vec::new();
-    for (first, cell) in Block::all(&runs).cells() {
-        let word = match cell {
-            Cell::Class(class) => Word::of_class(class),
-            Cell::Mixed(block) => builder.first_segment(block)?,
-        };
-        root.push((first, word));
+    let mut builder = Ipv6Builder::default();
+    let root = root(&runs, |block| builder.first_segment(block))?;
+    Table {
+        root,
+        segments: builder.segments,
+        shortcuts: Some([builder.second, builder.third]),
     }
-    builder.nodes.set_root(&root);
-    let mut words = builder.nodes.into_words();
-    for (shortcuts, known) in [
-        (Shortcuts::SECOND, &builder.second),
-        (Shortcuts::THIRD, &builder.third),
-    ] {
-        PerfectHash::of(known).append(shortcuts, &mut words)?;
-    }
-    Ok(Image::new(words))
+    .image()
 }
 
-/// What an IPv6 table is made of, as far as it is known.
+/// The entries of a root: where its cells begin that are this word.
+fn root(
+    runs: &[runs::Run],
+    mut segment: impl FnMut(Block<'_>) -> Result<Word, TooLarge>,
+) -> Result<Vec<(u32, Word)>, TooLarge> {
+    Block::all(runs)
+        .cells()
+        .map(|(first, cell)| {
+            let word = match cell {
+                Cell::Class(class) => Word::of_class(class),
+                Cell::Mixed(block) => segment(block)?,
+            };
+            Ok((first, word))
+        })
+        .collect()
+}
+
+/// The prefixes that a shortcut knows, each with the word of its segment.
+type Known = Vec<(u64, Word)>;
+
+/// The segments of an IPv6 table.
+#[derive(Debug, Default)]
 struct Ipv6Builder {
-    nodes: Nodes,
-    /// The prefixes of 32 bits that need the second segment, with its word.
-    second: Vec<(u64, Word)>,
-    /// The prefixes of 48 bits that need the third segment, with its word.
-    third: Vec<(u64, Word)>,
+    segments: Segments,
+    /// The prefixes of 32 bits that need the second segment.
+    second: Known,
+    /// The prefixes of 48 bits that need the third segment.
+    third: Known,
 }
 
 impl Ipv6Builder {
@@ -108,9 +116,7 @@ impl Ipv6Builder {
                 }
             }
         }
-        let word = self.nodes.segment(&ipv6::LEVELS, &entries.close())?;
-        // A root that is a class ends the lookup; the shortcuts of this segment are not to be passed over.
-        Ok(word.as_node(ipv6::LEVELS[0]))
+        self.segments.node(&entries.close())
     }
 
     fn second_segment(&mut self, block: Block<'_>) -> Result<Word, TooLarge> {
@@ -120,27 +126,24 @@ impl Ipv6Builder {
                 Cell::Class(class) => entries.class(first, class),
                 Cell::Mixed(block) => {
                     entries.gap(first);
-                    let word = self.whole_segment(block)?;
+                    let word = self.later_segment(block)?;
                     self.third.push((block.prefix(), word));
                 }
             }
         }
-        self.nodes.segment(&ipv6::LEVELS, &entries.close())
+        self.segments.node(&entries.close())
     }
 
-    /// A segment from which all that follow can be reached.
-    fn whole_segment(&mut self, block: Block<'_>) -> Result<Word, TooLarge> {
+    /// A segment from which those that follow are reached by links.
+    fn later_segment(&mut self, block: Block<'_>) -> Result<Word, TooLarge> {
         let mut entries = Vec::new();
         for (first, cell) in block.cells() {
-            let word = match cell {
-                Cell::Class(class) => Word::of_class(class),
-                Cell::Mixed(block) => self.whole_segment(block)?,
+            let value = match cell {
+                Cell::Class(class) => Value::Class(class),
+                Cell::Mixed(block) => Value::Link(self.later_segment(block)?.of_next_segment()),
             };
-            entries.push((first, word));
+            entries.push((first, value));
         }
-        self.nodes.segment(&ipv6::LEVELS, &entries)
+        self.segments.node(&entries)
     }
 }
-
-#[cfg(test)]
-mod tests;

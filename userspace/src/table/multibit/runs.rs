@@ -1,11 +1,12 @@
 //! Runs: what ranges say, from the first address of a family to the last, cut into the cells of segments.
 
-use geodrop_common::{Class, multibit::Word};
+use geodrop_common::Class;
 
+use super::segment::Value;
 use crate::{policy::Classified, range::Address};
 
 /// The bits of a segment.
-const SEGMENT: u32 = 16;
+pub(super) const SEGMENT: u32 = 16;
 
 /// The cells of a segment.
 pub(super) const CELLS: u32 = 1 << SEGMENT;
@@ -163,7 +164,7 @@ impl<'a> Iterator for Cells<'a> {
 /// The entries of a segment in which some cells may say whatever is convenient.
 #[derive(Debug, Default)]
 pub(super) struct Gaps {
-    entries: Vec<(u32, Word)>,
+    entries: Vec<(u32, Value)>,
     /// Where the gap begins that the last cells are.
     gap: Option<u32>,
 }
@@ -171,13 +172,13 @@ pub(super) struct Gaps {
 impl Gaps {
     /// From the cell `first` on, cells are of a class.
     pub(super) fn class(&mut self, first: u32, class: Class) {
-        let word = Word::of_class(class);
+        let value = Value::Class(class);
         let gap = self.gap.take().unwrap_or(first);
         match self.entries.last() {
-            None => self.entries.push((0, word)),
-            Some(&(_, before)) if before == word => {}
-            // The rounder the number of the cell at which it changes, the smaller the nodes.
-            Some(_) => self.entries.push((roundest(gap, first), word)),
+            None => self.entries.push((0, value)),
+            Some(&(_, before)) if before == value => {}
+            // The rounder the number of the cell at which it changes, the more often it is where a leaf begins anyway.
+            Some(_) => self.entries.push((roundest(gap, first), value)),
         }
     }
 
@@ -187,9 +188,9 @@ impl Gaps {
     }
 
     /// The entries; of one class, when no cell matters.
-    pub(super) fn close(mut self) -> Vec<(u32, Word)> {
+    pub(super) fn close(mut self) -> Vec<(u32, Value)> {
         if self.entries.is_empty() {
-            self.entries.push((0, Word::of_class(Class::DEFAULT)));
+            self.entries.push((0, Value::Class(Class::DEFAULT)));
         }
         self.entries
     }

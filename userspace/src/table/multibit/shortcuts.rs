@@ -64,10 +64,12 @@ impl<'a> PerfectHash<'a> {
         Some(hash)
     }
 
-    /// Puts it at the end of a table, and its description into the header.
+    /// Puts it at the end of a table whose nodes' cells begin at the word `cells`, and its description into the
+    /// header.
     pub(super) fn append(
         &self,
         shortcuts: Shortcuts,
+        cells: u32,
         words: &mut Vec<u32>,
     ) -> Result<(), TooLarge> {
         let index = |words: &Vec<u32>| u32::try_from(words.len()).map_err(|_| TooLarge);
@@ -81,25 +83,18 @@ impl<'a> PerfectHash<'a> {
         );
         let slots = index(words)?;
         for slot in &self.slots {
-            words.extend(match slot {
-                None => [0, Shortcuts::EMPTY, 0, 0],
-                Some((prefix, word)) => {
-                    let [a, b, c, d, e, f, g, h] = prefix.to_le_bytes();
-                    let (low, high) = ([a, b, c, d], [e, f, g, h]);
-                    [
-                        u32::from_le_bytes(low),
-                        u32::from_le_bytes(high),
-                        word.bits(),
-                        0,
-                    ]
-                }
-            });
+            let (prefix, word) = match slot {
+                None => (Shortcuts::EMPTY, 0),
+                Some((prefix, word)) => (*prefix, word.moved(cells).ok_or(TooLarge)?.bits()),
+            };
+            words.extend(pair(prefix));
+            words.extend(pair(word.into()));
         }
         let mask = u32::try_from(self.slots.len() - 1).map_err(|_| TooLarge)?;
         let description = shortcuts.description() as usize;
         words[description..description + 5].copy_from_slice(&[
             displacements,
-            slots,
+            slots / 2,
             shape.bucket_shift,
             shape.slot_shift,
             mask,
@@ -139,4 +134,13 @@ impl Shape {
     const fn slot(self, prefix: u64) -> usize {
         (Shortcuts::product(prefix) >> self.slot_shift) as usize & self.slot_mask
     }
+}
+
+/// The two words that lie in memory as the number does.
+fn pair(number: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = number.to_ne_bytes();
+    [
+        u32::from_ne_bytes([a, b, c, d]),
+        u32::from_ne_bytes([e, f, g, h]),
+    ]
 }
