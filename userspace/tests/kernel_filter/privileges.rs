@@ -14,7 +14,7 @@ const BOUNDS: &str = "-perfmon,-sys_admin";
 
 #[test]
 fn a_filter_needs_neither_perfmon_nor_sys_admin() {
-    for engine in ["lpm"] {
+    for engine in ["multibit", "lpm"] {
         let host = Host::new();
         let attach = ["attach", "-i", "server", "--engine", engine];
         host.succeed_with(BOUNDS, &attach);
@@ -42,7 +42,7 @@ fn a_filter_needs_neither_perfmon_nor_sys_admin() {
 fn two_capabilities_are_all_that_it_takes() {
     let host = Host::new();
     let bounds = "-all,+bpf,+net_admin";
-    host.succeed_with(bounds, &["attach", "-i", "server", "--engine", "lpm"]);
+    host.succeed_with(bounds, &["attach", "-i", "server"]);
     assert!(!host.admits(BLOCKED));
     host.succeed_with(bounds, &["detach", "--all"]);
     host.assert_free();
@@ -74,7 +74,7 @@ fn the_program_for_older_kernels_says_that_it_takes_perfmon() {
     let ruleset = Ruleset::new(&Policy::default(), &Regions::default());
     let plan = Plan {
         ruleset: &ruleset,
-        engine: Engine::Lpm,
+        engine: Engine::default(),
         monitor: false,
         log: false,
     };
