@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use geodrop::{
     Class,
     geoip::{self, Regions},
-    range::find,
+    range::{Prefix, find},
 };
 use geodrop_bench::{
     built::ENGINES,
@@ -28,14 +28,24 @@ const XDP_PASS: u32 = 2;
 
 const ADDRESSES: u32 = 1 << 12;
 
-fn check<A: Family>(regions: &Regions, table: Table) {
+fn check_all<A: Family>(regions: &Regions) {
     let real = real_prefixes::<A>(regions);
-    let ranges = table.ranges(regions, &real);
+    for table in [
+        Table::Countries(Countries::China),
+        Table::Countries(Countries::World),
+        Table::TenThousand,
+    ] {
+        check(regions, table, &real);
+    }
+}
+
+fn check<A: Family>(regions: &Regions, table: Table, real: &[Prefix<A>]) {
+    let ranges = table.ranges(regions, real);
     let tables = Tables::new(&ranges).unwrap();
     for privilege in Privilege::ALL {
         let mut lookups = Lookups::load(&tables, ADDRESSES, privilege).unwrap();
         for traffic in Traffic::ALL {
-            let addresses = traffic.addresses(&ranges, &real, ADDRESSES);
+            let addresses = traffic.addresses(&ranges, real, ADDRESSES);
             lookups.look_up(&addresses).unwrap();
             for engine in ENGINES {
                 for &address in &addresses {
@@ -62,14 +72,8 @@ fn check<A: Family>(regions: &Regions, table: Table) {
 fn every_engine_gives_each_address_its_class_with_and_without_perfmon() {
     stay_on_this_cpu().unwrap();
     let regions = geoip::builtin().unwrap().regions;
-    for table in [
-        Table::Countries(Countries::China),
-        Table::Countries(Countries::World),
-        Table::TenThousand,
-    ] {
-        check::<Ipv4Addr>(&regions, table);
-        check::<Ipv6Addr>(&regions, table);
-    }
+    check_all::<Ipv4Addr>(&regions);
+    check_all::<Ipv6Addr>(&regions);
 }
 
 /// The figures without `CAP_PERFMON` would be those with it, were what is loaded the same.

@@ -15,7 +15,7 @@ use geodrop::{
 use geodrop_bench::family::Family;
 use ip_network::IpNetwork;
 use ip_network_table::IpNetworkTable;
-use mmdb_writer::{IpVersion, Value, Writer};
+use mmdb_writer::{IpVersion, Ipv4Aliasing, Value, Writer};
 
 /// What a table is made of.
 #[derive(Clone, Copy)]
@@ -182,7 +182,11 @@ fn poptrie<A: Bits>(data: Data<'_, A>) -> Lookups<'_, A> {
 }
 
 fn maxminddb<A: Bits>(data: Data<'_, A>) -> Lookups<'_, A> {
-    let mut writer = Writer::builder("classes").ip_version(A::VERSION).build();
+    let mut writer = Writer::builder("classes")
+        .ip_version(A::VERSION)
+        // An IPv6 address that carries an IPv4 address is one like any other here.
+        .ipv4_aliasing(Ipv4Aliasing::Disabled)
+        .build();
     // Entries come in the order of a walk, each before those inside of it, and the last one counts.
     for Entry { prefix, class } in data.entries {
         let prefix: ipnet::IpNet = (*prefix).into();
