@@ -74,7 +74,7 @@ mod tests {
                 refusal as fn() -> DatapathError,
                 "more than 4 MiB need Linux 6.0",
             ),
-            (|| TooLarge.into(), "more than 1 GiB"),
+            (|| TooLarge.into(), "a multibit trie of these ranges"),
         ] {
             let (engine, reason) = EngineChoice::Auto.try_with(only_with_lpm(error)).unwrap();
             assert_eq!(engine, Engine::Lpm);
