@@ -1,4 +1,4 @@
-//! A filter by a process that may do no more than it takes: CAP_BPF and CAP_NET_ADMIN.
+//! A filter by a process that may do no more than it takes: `CAP_BPF` and `CAP_NET_ADMIN`.
 
 use super::host::{BLOCKED, Host, OTHER};
 use geodrop::{
