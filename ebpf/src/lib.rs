@@ -6,6 +6,7 @@
 //! - `filter`: the product. Reads a packet's source, looks it up, counts it, drops or passes it.
 //! - `generator`: sends frames from many sources through a veth, for demo, tests and benches.
 //! - `lookup_bench`: one table lookup a run, and the same without the lookup, for benches.
+//! - `lookup_test`: one table lookup a run, with the class written down, for tests.
 //!
 //! All that decides a verdict stands in `geodrop-common`; here is only what touches the kernel.
 #![no_std]
