@@ -123,11 +123,13 @@ impl<A: Family> Lookups<A> {
         let words = u32::try_from(image.words().len())?;
         let (trie, images, list) = (trie::<A>(), images::<A>(), list::<A>());
         let words_global = format!("{trie}_WORDS");
+        let (cell_bits, cell_bits_global) = (image.cell_bits(), format!("{trie}_CELL_BITS"));
         let object =
             object::with_value_sizes(object::LOOKUP_BENCH, &[(&images, image.bytes().len())])?;
         let mut ebpf = EbpfLoader::new()
             .override_global("ADDRESS_MASK", &mask, true)
             .override_global(&words_global, &words, true)
+            .override_global(&cell_bits_global, &cell_bits, true)
             .map_max_entries(&trie, fill::capacity(entries.len()))
             .map_max_entries(&list, addresses)
             .load(&object)

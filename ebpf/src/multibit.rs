@@ -8,6 +8,9 @@ use geodrop_common::{
     multibit::{self, LEAST_WORDS, Memory},
 };
 
+/// The most pairs that are read at once: a leaf's places.
+const MOST_PAIRS: u32 = 4;
+
 /// The least that an image has. The loader makes the map anew, as large as its image.
 type Least = [u32; LEAST_WORDS as usize];
 
@@ -27,19 +30,29 @@ static IPV4_WORDS: Global<u32> = Global::new(LEAST_WORDS);
 #[unsafe(no_mangle)]
 static IPV6_WORDS: Global<u32> = Global::new(LEAST_WORDS);
 
+/// How many bits a cell of `IPV4_IMAGE` has: 16 or 32. Set before the program is loaded.
+#[unsafe(no_mangle)]
+static IPV4_CELL_BITS: Global<u32> = Global::new(16);
+
+/// How many bits a cell of `IPV6_IMAGE` has: 16 or 32. Set before the program is loaded.
+#[unsafe(no_mangle)]
+static IPV6_CELL_BITS: Global<u32> = Global::new(16);
+
 /// The image of one family in the kernel's memory.
 #[derive(Clone, Copy)]
 struct Image {
     first: *const u32,
     words: u32,
+    cell_bits: u32,
 }
 
 impl Image {
     #[inline(always)]
-    fn of(map: &Array<Least>, words: &Global<u32>) -> Option<Self> {
+    fn of(map: &Array<Least>, words: &Global<u32>, cell_bits: &Global<u32>) -> Option<Self> {
         Some(Self {
             first: map.get_ptr(0)?.cast(),
             words: words.load(),
+            cell_bits: cell_bits.load(),
         })
     }
 }
@@ -67,11 +80,32 @@ impl Memory for Image {
 
     #[inline(always)]
     fn pairs<const N: usize>(&self, index: u32) -> Option<[u64; N]> {
-        if index > self.words / 2 - N as u32 {
+        // One bound for all: that of the longest, which an image's end is filled up for.
+        if index > self.words / 2 - MOST_PAIRS {
             return None;
         }
+        const { assert!(N as u32 <= MOST_PAIRS) };
         // SAFETY: as for `half`: `N` pairs from the index on are inside.
         Some(unsafe { *self.first.cast::<u64>().add(index as usize).cast::<[u64; N]>() })
+    }
+
+    #[inline(always)]
+    fn early_pair(&self, index: u32) -> Option<u64> {
+        if index >= LEAST_WORDS / 2 {
+            return None;
+        }
+        // SAFETY: as for `half`: every image has these words.
+        Some(unsafe { *self.first.cast::<u64>().add(index as usize) })
+    }
+
+    #[inline(always)]
+    fn cell(&self, index: u32) -> Option<u32> {
+        // Known to the verifier, which leaves only one of the two.
+        if self.cell_bits == 32 {
+            self.word(index)
+        } else {
+            self.half(index).map(u32::from)
+        }
     }
 
     #[inline(always)]
@@ -92,14 +126,14 @@ impl Table for Multibit {
     #[inline(always)]
     fn ipv4(&self, address: Ipv4Addr) -> Class {
         // There is always an element 0. The verifier of older kernels wants to see the check.
-        Image::of(&IPV4_IMAGE, &IPV4_WORDS).map_or(Class::DEFAULT, |image| {
+        Image::of(&IPV4_IMAGE, &IPV4_WORDS, &IPV4_CELL_BITS).map_or(Class::DEFAULT, |image| {
             multibit::ipv4::look_up(&image, address)
         })
     }
 
     #[inline(always)]
     fn ipv6(&self, address: Ipv6Addr) -> Class {
-        Image::of(&IPV6_IMAGE, &IPV6_WORDS).map_or(Class::DEFAULT, |image| {
+        Image::of(&IPV6_IMAGE, &IPV6_WORDS, &IPV6_CELL_BITS).map_or(Class::DEFAULT, |image| {
             multibit::ipv6::look_up(&image, address)
         })
     }

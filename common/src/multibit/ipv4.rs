@@ -22,5 +22,6 @@ fn find<M: Memory + ?Sized>(memory: &M, bits: u32) -> Option<Class> {
     if let Some(class) = found.class() {
         return Some(class);
     }
-    found.link(memory)?.find(memory, found.rest())?.class()
+    let finer = found.link(memory)?.node();
+    finer.find(memory, found.rest())?.class()
 }

@@ -9,7 +9,7 @@
 
 use core::net::Ipv6Addr;
 
-use super::{Memory, ROOT, Word, shortcuts::Shortcuts};
+use super::{Memory, ROOT, Word, header, shortcuts::Shortcuts};
 use crate::class::Class;
 
 /// The bits of a segment.
@@ -38,8 +38,9 @@ fn find<M: Memory + ?Sized>(memory: &M, address: Ipv6Addr) -> Option<Class> {
     if root.is_flagged() {
         return Some(root.class());
     }
-    let second = Shortcuts::SECOND.find(memory, high >> 32)?;
-    let third = Shortcuts::THIRD.find(memory, high >> 16)?;
+    let factor = memory.early_pair(header::FACTOR_PAIR)?;
+    let second = Shortcuts::SECOND.find(memory, factor, high >> 32)?;
+    let third = Shortcuts::THIRD.find(memory, factor, high >> 16)?;
     let start = Word::from_bits(third.or(second.or(root.bits())));
     // The third segment's shortcut is known only where the second's is.
     let shift = 32 - (second.mask() & SEGMENT) - (third.mask() & SEGMENT);
@@ -51,14 +52,20 @@ fn find<M: Memory + ?Sized>(memory: &M, address: Ipv6Addr) -> Option<Class> {
             return Some(class);
         }
         let link = found.link(memory)?;
-        let bits = if link.is_flagged() {
+        let node = link.node();
+        let bits = if node.is_flagged() {
+            // In two steps, for there may be none to shift.
+            if next >> 1 >> (63 - link.zeros()) != 0 {
+                return Some(link.otherwise());
+            }
+            next <<= link.zeros();
             let bits = (next >> 48) as u32;
             next <<= SEGMENT;
             bits
         } else {
             found.rest()
         };
-        found = link.find(memory, bits)?;
+        found = node.find(memory, bits)?;
     }
     found.class()
 }

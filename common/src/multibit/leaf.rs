@@ -2,7 +2,8 @@
 //!
 //! 16 *places* of 16 bits, ascending, then 16 *values* of 16 bits. The value of an address is the one at the number
 //! of places that are not beyond the address. All places are compared at once, as lanes of 64-bit numbers: an
-//! address has 15 bits at most, so that the highest bit of a lane is free to catch the borrow of a subtraction.
+//! address has 15 bits at most, and a place stands as what is missing from it to 2^15, so that the sum of the two has its
+//! highest bit set when the address has reached the place, and no lane ever overflows into the next.
 //! (SIMD within a register; Lamport, "Multiple byte processing with full-word instructions", CACM 1975.)
 
 /// How many 32-bit words a leaf has.
@@ -14,8 +15,14 @@ pub const PAIRS: u32 = WORDS / 2;
 /// How many places a leaf has at most at which the value changes.
 pub const PLACES: usize = 15;
 
-/// A place beyond all addresses: what stands where a leaf has no more places. The last of the 16 is always that.
-pub const NEVER: u16 = 1 << 15;
+/// What stands for a place, which is an address of 15 bits.
+#[must_use]
+pub const fn place(address: u16) -> u16 {
+    (1 << 15) - (address & 0x7fff)
+}
+
+/// What stands where a leaf has no more places: no address reaches it. The last of the 16 is always that.
+pub const NEVER: u16 = 0;
 
 /// The value that is no class but says that there is a link.
 pub const LINK: u16 = u16::MAX;
@@ -28,14 +35,13 @@ const ONES: u64 = 0x0001_0001_0001_0001;
 #[must_use]
 #[allow(clippy::cast_possible_truncation, reason = "at most 16")]
 pub const fn rank(places: [u64; 4], address: u32) -> u32 {
-    const BORROWS: u64 = ONES << 15;
-    let addresses = (address as u64).wrapping_mul(ONES) | BORROWS;
+    let addresses = (address as u64).wrapping_mul(ONES);
     let [a, b, c, d] = places;
-    // One in each lane whose place is not beyond: nothing was borrowed.
-    let lanes = ((addresses.wrapping_sub(a) & BORROWS) >> 15)
-        + ((addresses.wrapping_sub(b) & BORROWS) >> 15)
-        + ((addresses.wrapping_sub(c) & BORROWS) >> 15)
-        + ((addresses.wrapping_sub(d) & BORROWS) >> 15);
+    // One in each lane whose place is reached.
+    let lanes = ((addresses.wrapping_add(a) >> 15) & ONES)
+        + ((addresses.wrapping_add(b) >> 15) & ONES)
+        + ((addresses.wrapping_add(c) >> 15) & ONES)
+        + ((addresses.wrapping_add(d) >> 15) & ONES);
     // The sum of the lanes, in the highest one.
     (lanes.wrapping_mul(ONES) >> 48) as u32
 }
@@ -55,13 +61,19 @@ mod tests {
 
     #[test]
     fn a_rank_is_the_number_of_places_not_beyond() {
-        let places = [
-            1, 2, 3, 100, 101, 4096, 4097, 5000, 6000, 16384, 32766, 32767, NEVER, NEVER, NEVER,
-            NEVER,
+        let addresses = [
+            1, 2, 3, 100, 101, 4096, 4097, 5000, 6000, 16384, 32766, 32767,
         ];
+        let mut places = [NEVER; 16];
+        for (stands, address) in places.iter_mut().zip(addresses) {
+            *stands = place(address);
+        }
         for address in 0..1 << 15 {
-            let expected = places.iter().filter(|&&place| u32::from(place) <= address);
-            assert_eq!(rank(pairs(places), address) as usize, expected.count());
+            let reached = addresses.iter().filter(|&&place| place <= address);
+            assert_eq!(
+                rank(pairs(places), address.into()) as usize,
+                reached.count()
+            );
         }
     }
 

@@ -32,17 +32,19 @@
 //! | 0 | the [`header`], 16 words |
 //! | [`ROOT`] | the root's 2^16 cells |
 //! | [`LEAVES`] | leaves of 16 words: one for each class that says that class alone, those with links, the others |
-//! | | 16 links for each leaf that has any |
-//! | | the cells of the nodes |
+//! | | 16 links of two words for each leaf that has any |
+//! | | the cells of the nodes, of 16 or 32 bits |
 //! | | IPv6: the shortcuts |
 
 pub mod ipv4;
 pub mod ipv6;
 pub mod leaf;
+mod link;
 pub mod shortcuts;
 mod table;
 mod word;
 
+pub use link::Link;
 pub use table::Multibit;
 pub use word::{Found, Word};
 
@@ -65,6 +67,20 @@ pub trait Memory {
     fn early_word(&self, index: u32) -> Option<u32> {
         self.word(index)
     }
+
+    /// 64 bits at an index that counts such, among the words that every table has: as [`Memory::early_word`].
+    fn early_pair(&self, index: u32) -> Option<u64> {
+        self.pairs(index).map(|[pair]| pair)
+    }
+
+    /// The number of the leaf that the cell at an index names. Cells are of 16 bits, or of 32 where there are more
+    /// leaves than these can count: [`header::CELL_BITS`].
+    fn cell(&self, index: u32) -> Option<u32> {
+        match self.early_word(header::CELL_BITS)? {
+            32 => self.word(index),
+            _ => self.half(index).map(u32::from),
+        }
+    }
 }
 
 impl Memory for [u8] {
@@ -81,8 +97,9 @@ impl Memory for [u8] {
     #[inline]
     fn pairs<const N: usize>(&self, index: u32) -> Option<[u64; N]> {
         let mut pairs = [0; N];
-        for (index, pair) in (index..).zip(&mut pairs) {
-            *pair = read(self, index).map(u64::from_ne_bytes)?;
+        for (place, pair) in pairs.iter_mut().enumerate() {
+            *pair =
+                read(self, index.checked_add(place.try_into().ok()?)?).map(u64::from_ne_bytes)?;
         }
         Some(pairs)
     }
@@ -103,10 +120,14 @@ pub mod header {
     pub const LENGTH: u32 = 1;
     /// The checksum of all words, with zero in the place of this one.
     pub const CHECKSUM: u32 = 2;
-    /// Where links are: the first leaf's would be at this index; the sum may wrap.
-    pub const LINKS: u32 = 3;
+    /// How many bits a cell has: 16 or 32.
+    pub const CELL_BITS: u32 = 3;
+    /// Where links are: the pair at which those of leaf 0 would begin, if leaf 0 had any; the sum may wrap.
+    pub const LINKS: u32 = 4;
+    /// The pair that is the factor of the [`Shortcuts`](super::shortcuts::Shortcuts)' hash.
+    pub const FACTOR_PAIR: u32 = 3;
     /// Where the [`Shortcuts`](super::shortcuts::Shortcuts) to IPv6's second and third segment are described.
-    pub const SHORTCUTS: [u32; 2] = [4, 9];
+    pub const SHORTCUTS: [u32; 2] = [8, 11];
 }
 
 /// What stands at [`header::LAYOUT`]: the engine's mark and the number of its layout.

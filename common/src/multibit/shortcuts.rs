@@ -5,12 +5,13 @@ use super::{Memory, header};
 /// A table of prefixes of one length, each with the word of its segment.
 ///
 /// A perfect hash: a product of the prefix gives a bucket and a slot, the bucket's displacement is added to the
-/// slot by exclusive or, and the builder chose displacements so that no two prefixes meet (hash, displace and
+/// slot, and the builder chose the factor and the displacements so that no two prefixes meet (hash, displace and
 /// compress: Belazzougui, Botelho, Dietzfelbinger, ESA 2009). So whether a prefix is known takes one look at
 /// one slot, which holds the prefix.
 ///
-/// A description is five words: where the displacements begin, the pair at which the slots begin, the shift that makes the
-/// product a bucket, the shift that makes it a slot, and the number of slots less one, which is a mask.
+/// A description is three words: where the displacements begin, the number of buckets less one, and twice the number
+/// of slots less one, both of which are masks. The slots begin where the displacements say: they count pairs, from the
+/// table's start.
 #[derive(Clone, Copy, Debug)]
 pub struct Shortcuts {
     description: u32,
@@ -58,12 +59,17 @@ impl Shortcuts {
     /// What stands in an empty slot instead of a prefix: more bits than any has, and still not the highest.
     pub const EMPTY: u64 = u64::MAX >> 1;
 
-    /// The product of a prefix: an odd factor near the golden ratio of 2^64 spreads neighbours (Knuth, The Art
-    /// of Computer Programming 3, 6.4).
+    /// The bucket and the slot of a prefix, not cut to their numbers yet; a slot counts pairs, so its lowest bit does
+    /// not count.
+    ///
+    /// The upper bits of a product depend on all bits of the prefix, the lower ones on few: so its bytes are read
+    /// from the other end.
     #[inline(always)]
     #[must_use]
-    pub const fn product(prefix: u64) -> u64 {
-        prefix.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    #[allow(clippy::cast_possible_truncation, reason = "few bits of it are used")]
+    pub const fn hash(prefix: u64, factor: u64) -> (u32, u32) {
+        let product = prefix.wrapping_mul(factor).swap_bytes();
+        (product as u32, (product >> 15) as u32)
     }
 
     /// Where the description begins.
@@ -72,19 +78,17 @@ impl Shortcuts {
         self.description
     }
 
-    /// Looks a prefix up, whose bits are the lowest of `prefix`.
+    /// Looks a prefix up, whose bits are the lowest of `prefix`. The factor is that of the header.
     #[inline(always)]
     #[allow(
         clippy::cast_possible_truncation,
         reason = "an index is cut to a word on purpose; memory checks it"
     )]
-    pub fn find<M: Memory + ?Sized>(self, memory: &M, prefix: u64) -> Option<Found> {
-        let product = Self::product(prefix);
+    pub fn find<M: Memory + ?Sized>(self, memory: &M, factor: u64, prefix: u64) -> Option<Found> {
+        let (bucket, slot) = Self::hash(prefix, factor);
         let described = |index| memory.early_word(self.description + index);
-        let bucket = product >> (described(2)? & 63);
-        let slot = (product >> (described(3)? & 63)) as u32 & described(4)?;
-        let displacement = memory.word(described(0)?.wrapping_add(bucket as u32))?;
-        let slot = described(1)?.wrapping_add((slot ^ displacement).wrapping_mul(2));
+        let displacement = memory.word(described(0)?.wrapping_add(bucket & described(1)?))?;
+        let slot = (slot & described(2)?).wrapping_add(displacement);
         let [known, word] = memory.pairs(slot)?;
         Some(Found {
             word: word as u32,

@@ -1,12 +1,12 @@
 //! The words that lead from root to node, and from node to leaf.
 
-use super::{Memory, header, leaf};
+use super::{LEAVES, Link, Memory, header, leaf};
 use crate::class::Class;
 
 /// Where a node is, or in the root a class instead.
 ///
-/// Bits 5-31 are the index of the node's first cell, or the class's number. Bit 4 is set for a class; in a link it
-/// says instead that the node is one of the next segment. Bits 0-3 say how many of the bits at hand are left to the
+/// Bits 5-31 are the index of the node's first cell, counted in cells, or the class's number. Bit 4 is set for a class; in a link it
+/// says instead that the node is one of a later segment. Bits 0-3 say how many of the bits at hand are left to the
 /// leaf; the others choose the cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -36,9 +36,9 @@ impl Word {
         Some(Self(index << Self::SHIFT | left))
     }
 
-    /// The same, as a link to the next segment.
+    /// The same, flagged.
     #[must_use]
-    pub const fn of_next_segment(self) -> Self {
+    pub const fn flagged(self) -> Self {
         Self(self.0 | Self::FLAG)
     }
 
@@ -54,7 +54,7 @@ impl Word {
         self.0
     }
 
-    /// In a root: whether this is a class. In a link: whether it leads to the next segment.
+    /// In a root: whether this is a class. In a link: whether it leads to a later segment.
     #[must_use]
     #[inline(always)]
     pub const fn is_flagged(self) -> bool {
@@ -85,11 +85,12 @@ impl Word {
     pub fn find<M: Memory + ?Sized>(self, memory: &M, bits: u32) -> Option<Found> {
         let left = self.0 & Self::LEFT;
         let cell = bits >> left;
-        let leaf = memory.word((self.0 >> Self::SHIFT).wrapping_add(cell))?;
+        let leaf = memory.cell((self.0 >> Self::SHIFT).wrapping_add(cell))?;
         let rest = bits.wrapping_sub(cell << left);
-        let rank = leaf::rank(memory.pairs(leaf)?, rest);
+        let pair = (LEAVES / 2).wrapping_add(leaf.wrapping_mul(leaf::PAIRS));
+        let rank = leaf::rank(memory.pairs(pair)?, rest);
         // The values follow the places, which are four times 64 bits.
-        let value = memory.half(leaf.wrapping_mul(4).wrapping_add(16 + rank))?;
+        let value = memory.half(pair.wrapping_mul(4).wrapping_add(16 + rank))?;
         Some(Found {
             value,
             leaf,
@@ -118,12 +119,11 @@ impl Found {
 
     /// The link that stands instead of the class.
     #[inline(always)]
-    pub fn link<M: Memory + ?Sized>(self, memory: &M) -> Option<Word> {
+    pub fn link<M: Memory + ?Sized>(self, memory: &M) -> Option<Link> {
         let links = memory.early_word(header::LINKS)?;
-        let first = links.wrapping_add(self.leaf.wrapping_mul(2));
-        memory
-            .word(first.wrapping_add(self.rank))
-            .map(Word::from_bits)
+        let first = links.wrapping_add(self.leaf.wrapping_mul(16));
+        let [link] = memory.pairs(first.wrapping_add(self.rank))?;
+        Some(Link::from_bits(link))
     }
 
     /// The bits of the address that the node left to the leaf.

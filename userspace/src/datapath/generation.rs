@@ -98,6 +98,7 @@ impl Generation {
         let lpm = u8::from(engine == Engine::Lpm);
         let images = tables.images();
         let words = images.map(|bytes| u32::try_from(bytes / size_of::<u32>()).unwrap_or(u32::MAX));
+        let cell_bits = tables.cell_bits();
         let entries = tables.entries();
         let monitor = u8::from(plan.monitor);
         let log_level = if plan.log {
@@ -111,6 +112,8 @@ impl Generation {
             .override_global("LPM", &lpm, true)
             .override_global("IPV4_WORDS", &words[0], true)
             .override_global("IPV6_WORDS", &words[1], true)
+            .override_global("IPV4_CELL_BITS", &cell_bits[0], true)
+            .override_global("IPV6_CELL_BITS", &cell_bits[1], true)
             .override_global("MONITOR", &monitor, true)
             .override_global(aya_log::LEVEL, &log_level, true);
         for (name, entries) in TRIES.into_iter().zip(entries) {

@@ -82,6 +82,14 @@ impl Tables {
         }
     }
 
+    /// How many bits the cells of both images have; of an engine that has none, any number.
+    pub(super) fn cell_bits(&self) -> [u32; 2] {
+        match self {
+            Self::Multibit { ipv4, ipv6 } => [ipv4.cell_bits(), ipv6.cell_bits()],
+            Self::Lpm { .. } => [0; 2],
+        }
+    }
+
     /// How many elements [`TRIES`] are to take.
     pub(super) fn entries(&self) -> [u32; 2] {
         match self {

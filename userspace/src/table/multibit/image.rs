@@ -37,8 +37,9 @@ pub enum Corrupt {
 impl<A> Image<A> {
     /// The image that these words are, once the header is filled in.
     pub(super) fn new(mut words: Vec<u32>) -> Self {
-        // The kernel rounds an element of an array up to 8 bytes.
-        words.resize(words.len().next_multiple_of(2), 0);
+        // A whole number of leaves' places, so that the program can read as many wherever it reads pairs; and the kernel
+        // rounds an element of an array up to 8 bytes.
+        words.resize(words.len().next_multiple_of(2) + 8, 0);
         words[header::LAYOUT as usize] = LAYOUT;
         // Nodes cannot be named beyond 2^28 words; what stands behind them is a small multiple of that at most.
         words[header::LENGTH as usize] = u32::try_from(words.len()).unwrap_or(u32::MAX);
@@ -84,6 +85,12 @@ impl<A> Image<A> {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         bytemuck::cast_slice(&self.words)
+    }
+
+    /// How many bits a cell has: 16 or 32.
+    #[must_use]
+    pub fn cell_bits(&self) -> u32 {
+        self.words[header::CELL_BITS as usize]
     }
 
     /// The words.

@@ -9,8 +9,8 @@ use geodrop_common::{
     Class,
     class::CAPACITY,
     multibit::{
-        Word,
-        leaf::{LINK, NEVER, PLACES},
+        Link,
+        leaf::{self, LINK, NEVER, PLACES},
     },
 };
 
@@ -20,7 +20,7 @@ use super::{TooLarge, segment::Value};
 pub(super) type Content = [u16; 2 * (PLACES + 1)];
 
 /// The links of a leaf, by the number of the value.
-pub(super) type Links = [Option<Word>; PLACES + 1];
+pub(super) type Links = [Option<Link>; PLACES + 1];
 
 /// A leaf that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,14 +63,14 @@ impl Leaves {
         let mut linked = false;
         for (number, (first, value)) in entries.iter().enumerate() {
             if number > 0 {
-                // Places are below 2^15: the caller saw to it.
-                content[number - 1] = u16::try_from(first - start).unwrap_or(NEVER);
+                // Below 2^15: the caller saw to it.
+                content[number - 1] = u16::try_from(first - start).map_or(NEVER, leaf::place);
             }
             content[PLACES + 1 + number] = match value {
                 Value::Class(class) => class.number(),
-                Value::Link(word) => {
+                Value::Link(link) => {
                     linked = true;
-                    links[number] = Some(*word);
+                    links[number] = Some(*link);
                     LINK
                 }
             };

@@ -16,7 +16,7 @@ mod tests;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use geodrop_common::multibit::Word;
+use geodrop_common::multibit::{Link, Word};
 
 pub use self::image::{Corrupt, Image};
 use self::{
@@ -140,7 +140,11 @@ impl Ipv6Builder {
         for (first, cell) in block.cells() {
             let value = match cell {
                 Cell::Class(class) => Value::Class(class),
-                Cell::Mixed(block) => Value::Link(self.later_segment(block)?.of_next_segment()),
+                Cell::Mixed(block) => {
+                    let (zeros, otherwise, block) = block.without_zeros();
+                    let node = self.later_segment(block)?;
+                    Value::Link(Link::to_segment(node, zeros, otherwise))
+                }
             };
             entries.push((first, value));
         }

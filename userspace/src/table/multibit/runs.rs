@@ -91,6 +91,28 @@ impl<'a> Block<'a> {
         self.start.unbounded_shr(128 - self.length) as u64
     }
 
+    /// The part of a mixed block where segments are zero outside of which all addresses are of one class: how many
+    /// bits these segments have, that class, and the part. No bits, any class, and the whole block, if there is none.
+    pub(super) fn without_zeros(self) -> (u16, Class, Self) {
+        let otherwise = self.runs[self.runs.len() - 1].class;
+        let mut part = self;
+        let mut zeros = 0;
+        while part.length + SEGMENT < 128 {
+            // All that changes, changes within the first cell; what follows that is as it was at the end.
+            let below = 128 - part.length - SEGMENT;
+            let changes = &part.runs[1..];
+            if changes
+                .iter()
+                .any(|run| (run.start - part.start) >> below != 0)
+            {
+                break;
+            }
+            part.length += SEGMENT;
+            zeros += SEGMENT as u16;
+        }
+        (zeros, otherwise, part)
+    }
+
     /// The cells of the segment that follows the block's bits: where cells begin that say something else than those
     /// before them. Of cells that are mixed each is named.
     pub(super) fn cells(self) -> impl Iterator<Item = (u32, Cell<'a>)> {

@@ -2,7 +2,7 @@
 
 use geodrop_common::{
     Class,
-    multibit::{Word, leaf},
+    multibit::{Link, Word, leaf},
 };
 
 use super::{
@@ -18,7 +18,7 @@ pub(super) enum Value {
     /// A class.
     Class(Class),
     /// A link to another node. Words of nodes count cells from the first node's on until all is laid out.
-    Link(Word),
+    Link(Link),
 }
 
 /// The most bits that a leaf can decide.
@@ -31,7 +31,13 @@ const NODE_BITS: u32 = 12;
 ///
 /// A link is a wrong guess of the processor and two cache lines more. From 128 on the whole world is as small as from
 /// 32 on within a third, and five of six links are gone (docs/tables.md).
-const CHANGE_BEHIND_LINK: usize = 128;
+const CHANGE_BEHIND_LINK: usize = 256;
+fn pen() -> usize {
+    std::env::var("PEN")
+        .ok()
+        .and_then(|x| x.parse().ok())
+        .unwrap_or(CHANGE_BEHIND_LINK)
+}
 
 /// More bytes than any node of a segment can take.
 const NOT_ALLOWED: usize = 1 << 24;
@@ -47,7 +53,7 @@ impl Segments {
     /// The node of a segment. Each entry says where cells of the segment begin that have this value; the first
     /// at 0, no two neighbours the same, and links for one cell each.
     pub(super) fn node(&mut self, entries: &[(u32, Value)]) -> Result<Word, TooLarge> {
-        self.part(entries, 0, SEGMENT, Some(CHANGE_BEHIND_LINK))
+        self.part(entries, 0, SEGMENT, Some(pen()))
     }
 
     /// The node of 2^`bits` cells from `start` on. Where links to finer nodes are allowed, `behind_link` says what
@@ -73,7 +79,7 @@ impl Segments {
             cells.push(if inside <= leaf::PLACES {
                 self.leaves.leaf(inner, first)?
             } else {
-                let finer = Value::Link(self.part(inner, first, left, None)?);
+                let finer = Value::Link(Link::to_finer(self.part(inner, first, left, None)?));
                 self.leaves.leaf(&[(first, finer)], first)?
             });
         }
@@ -93,7 +99,7 @@ fn best(changes: &[(u32, Value)], start: u32, bits: u32, behind_link: Option<usi
         _ => changes * behind_link.unwrap_or(NOT_ALLOWED),
     };
     let cost = |left: u32| {
-        let mut cost = size_of::<u32>() << (bits - left);
+        let mut cost = size_of::<u16>() << (bits - left);
         let (mut leaf, mut inside) = (0, 0);
         for (first, _) in changes {
             let at = first - start;
