@@ -5,6 +5,7 @@ pub(crate) mod build;
 pub(crate) mod build_ebpf;
 pub(crate) mod demo;
 pub(crate) mod lint;
+pub(crate) mod miri;
 pub(crate) mod setup;
 pub(crate) mod snapshot;
 pub(crate) mod test;
