@@ -133,6 +133,7 @@ fn load<A: Family>(ranges: &[Classified<A>], pages: usize) -> Ebpf {
     let object = object::with_value_sizes(LOOKUP_TEST, &[(&images, table.bytes().len())]).unwrap();
     let ebpf = EbpfLoader::new()
         .override_global(&words, &u32::try_from(table.words().len()).unwrap(), true)
+        .override_global(&format!("{name}_CELL_BITS"), &table.cell_bits(), true)
         .map_max_entries(&name, fill::capacity(entries.len()))
         .map_max_entries(&format!("{name}_ADDRESSES"), pages)
         .map_max_entries("FOUND", pages)
