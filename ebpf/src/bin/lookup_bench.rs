@@ -64,7 +64,11 @@ fn ipv6_address([high, low]: [u64; 2]) -> Ipv6Addr {
 #[inline(always)]
 fn ipv4(table: &impl Table) -> u32 {
     match next(&IPV4_ADDRESSES) {
-        Some(address) => answer(table.ipv4(Ipv4Addr::from_bits(u32::from_be(address))).number()),
+        Some(address) => answer(
+            table
+                .ipv4(Ipv4Addr::from_bits(u32::from_be(address)))
+                .number(),
+        ),
         None => xdp_action::XDP_ABORTED,
     }
 }

@@ -29,15 +29,9 @@ const NODE_BITS: u32 = 12;
 
 /// What it is worth to reach a change of class without a link, in bytes of memory.
 ///
-/// A link is a wrong guess of the processor and two cache lines more. From 128 on the whole world is as small as from
-/// 32 on within a third, and five of six links are gone (docs/tables.md).
+/// A link is a wrong guess of the processor and three cache lines more. The larger this is, the fewer links and the
+/// larger the nodes: docs/tables.md has the figures.
 const CHANGE_BEHIND_LINK: usize = 256;
-fn pen() -> usize {
-    std::env::var("PEN")
-        .ok()
-        .and_then(|x| x.parse().ok())
-        .unwrap_or(CHANGE_BEHIND_LINK)
-}
 
 /// More bytes than any node of a segment can take.
 const NOT_ALLOWED: usize = 1 << 24;
@@ -53,7 +47,7 @@ impl Segments {
     /// The node of a segment. Each entry says where cells of the segment begin that have this value; the first
     /// at 0, no two neighbours the same, and links for one cell each.
     pub(super) fn node(&mut self, entries: &[(u32, Value)]) -> Result<Word, TooLarge> {
-        self.part(entries, 0, SEGMENT, Some(pen()))
+        self.part(entries, 0, SEGMENT, Some(CHANGE_BEHIND_LINK))
     }
 
     /// The node of 2^`bits` cells from `start` on. Where links to finer nodes are allowed, `behind_link` says what
