@@ -1,5 +1,5 @@
 //! Every engine in the kernel gives each address the class that the ranges give it: at every boundary of the real
-//! data, and at a million random addresses.
+//! data, and at half a million random addresses of each family.
 //!
 //! `kernel_data.rs` tries verdicts, with frames; here it is the classes, all of them told apart.
 
@@ -22,7 +22,7 @@ use geodrop::{
     datapath::{fill, image, object},
     geoip,
     policy::{Classified, CountryRule, Policy, Ruleset},
-    range::{Address, find},
+    range::{Address, Labelled, Range, find, join_adjacent},
     table::{Engine, lpm, multibit},
 };
 
@@ -123,12 +123,16 @@ fn map<'a>(ebpf: &'a Ebpf, name: &str) -> &'a MapData {
     }
 }
 
-/// The maps of a table of one family, laid out for every engine, with room for so many pages of addresses.
-fn load<A: Family>(ranges: &[Classified<A>], pages: usize) -> Ebpf {
+/// The maps of a table of one family, laid out for these engines, with room for so many pages of addresses.
+fn load<A: Family>(ranges: &[Classified<A>], engines: &[Engine], pages: usize) -> Ebpf {
     let pages = u32::try_from(pages).unwrap();
     let name = A::NAME.to_uppercase();
     let (images, words) = (format!("{name}_IMAGE"), format!("{name}_WORDS"));
-    let entries = lpm::prefixes(ranges);
+    let entries = if engines.contains(&Engine::Lpm) {
+        lpm::prefixes(ranges)
+    } else {
+        Vec::new()
+    };
     let table = A::image(ranges);
     let object = object::with_value_sizes(LOOKUP_TEST, &[(&images, table.bytes().len())]).unwrap();
     let ebpf = EbpfLoader::new()
@@ -165,15 +169,15 @@ fn look_up<A: Family>(ebpf: &mut Ebpf, engine: Engine, count: usize) -> Vec<u16>
     pages.take(count).collect()
 }
 
-fn check<A: Family>(ranges: &[Classified<A>]) {
+fn check<A: Family>(ranges: &[Classified<A>], engines: &[Engine]) {
     let addresses = addresses(ranges);
-    let mut ebpf = load(ranges, addresses.len().div_ceil(PAGE));
+    let mut ebpf = load(ranges, engines, addresses.len().div_ceil(PAGE));
     let pages = ebpf.map_mut(&format!("{}_ADDRESSES", A::NAME.to_uppercase()));
     let mut pages: Array<_, A::Page> = pages.unwrap().try_into().unwrap();
     for (index, page) in (0..).zip(addresses.chunks(PAGE)) {
         pages.set(index, A::page(page), 0).unwrap();
     }
-    for engine in [Engine::Lpm, Engine::Multibit] {
+    for &engine in engines {
         let found = look_up::<A>(&mut ebpf, engine, addresses.len());
         for (&address, found) in addresses.iter().zip(found) {
             // The plain oracle: a search in the ranges.
@@ -187,8 +191,9 @@ fn check_both_families(policy: &Policy, least: usize) {
     let ruleset = Ruleset::new(policy, &geoip::builtin().unwrap().regions);
     let ranges = ruleset.ipv4().len() + ruleset.ipv6().len();
     assert!(ranges > least, "{ranges} ranges are not the real data");
-    check(ruleset.ipv4());
-    check(ruleset.ipv6());
+    let engines = [Engine::Lpm, Engine::Multibit];
+    check(ruleset.ipv4(), &engines);
+    check(ruleset.ipv6(), &engines);
 }
 
 #[test]
@@ -203,4 +208,40 @@ fn every_engine_classes_the_world_with_its_countries_told_apart_as_the_ranges_do
         ..Policy::default()
     };
     check_both_families(&policy, 400_000);
+}
+
+/// Ranges that cover the whole address space, each a number of prefixes of `bits` bits.
+fn random_ranges<A: Address>(count: usize, bits: u8) -> Vec<Classified<A>> {
+    let mut random = fastrand::Rng::with_seed(2);
+    let hosts = A::MAX.number() >> bits;
+    let mut firsts: Vec<u128> = (0..count)
+        .map(|_| random.u128(..=A::MAX.number()) & !hosts)
+        .chain([0])
+        .collect();
+    firsts.sort_unstable();
+    firsts.dedup();
+    let lasts = firsts.iter().skip(1).map(|next| next - 1);
+    let address = |number| A::from_number(number).unwrap();
+    let mut ranges: Vec<_> = firsts
+        .iter()
+        .zip(lasts.chain([A::MAX.number()]))
+        .map(|(&first, last)| {
+            let range = Range::new(address(first), address(last)).unwrap();
+            Labelled::new(range, Class::new(random.u16(1..512)).unwrap())
+        })
+        .collect();
+    join_adjacent(&mut ranges);
+    ranges
+}
+
+#[test]
+fn a_table_with_more_leaves_than_16_bits_count_is_looked_up_in_as_well() {
+    // Prefixes, so many, would fill the kernel's trie for minutes.
+    let engines = [Engine::Multibit];
+    let ranges = random_ranges::<Ipv4Addr>(700_000, 32);
+    assert_eq!(Ipv4Addr::image(&ranges).cell_bits(), 32);
+    check(&ranges, &engines);
+    let ranges = random_ranges::<Ipv6Addr>(300_000, 64);
+    assert_eq!(Ipv6Addr::image(&ranges).cell_bits(), 32);
+    check(&ranges, &engines);
 }
