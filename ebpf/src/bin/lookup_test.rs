@@ -18,19 +18,22 @@ use geodrop_common::{Class, Table};
 use geodrop_ebpf::{lpm::LpmTries, multibit::Multibit};
 
 /// How many addresses a page has.
-const PAGE: usize = 1024;
+const PAGE: u32 = 1024;
+
+/// As many things.
+type Page<T> = [T; PAGE as usize];
 
 /// The IPv4 addresses to look up, in network order. The loader sets how many pages.
 #[map]
-static IPV4_ADDRESSES: Array<[u32; PAGE]> = Array::with_max_entries(1, 0);
+static IPV4_ADDRESSES: Array<Page<u32>> = Array::with_max_entries(1, 0);
 
 /// The IPv6 addresses to look up, in network order. The loader sets how many pages.
 #[map]
-static IPV6_ADDRESSES: Array<[[u64; 2]; PAGE]> = Array::with_max_entries(1, 0);
+static IPV6_ADDRESSES: Array<Page<[u64; 2]>> = Array::with_max_entries(1, 0);
 
 /// The numbers of the classes that were found. The loader sets how many pages.
 #[map]
-static FOUND: Array<[u16; PAGE]> = Array::with_max_entries(1, 0);
+static FOUND: Array<Page<u16>> = Array::with_max_entries(1, 0);
 
 /// The number of runs, which is the place of the next address. Runs follow one another.
 #[map]
@@ -38,12 +41,12 @@ static RUNS: Array<u32> = Array::with_max_entries(1, 0);
 
 /// Looks the next address up, and writes down what is found; `None` after the last one.
 #[inline(always)]
-fn run<A: Copy>(addresses: &Array<[A; PAGE]>, look_up: impl FnOnce(A) -> Class) -> Option<()> {
+fn run<A: Copy>(addresses: &Array<Page<A>>, look_up: impl FnOnce(A) -> Class) -> Option<()> {
     let run = RUNS.get_ptr_mut(0)?;
     // SAFETY: the kernel returned the array's element, which lives as long as the program; nobody else writes it
     // while the test runs its program.
     let run = unsafe { &mut *run };
-    let (page, place) = (*run / PAGE as u32, *run as usize % PAGE);
+    let (page, place) = (*run / PAGE, (*run % PAGE) as usize);
     let class = look_up(addresses.get(page)?[place]);
     let found = FOUND.get_ptr_mut(page)?;
     // SAFETY: as for the number of runs.
