@@ -5,11 +5,8 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use aya_ebpf::{Global, bindings::BPF_F_MMAPABLE, macros::map, maps::Array};
 use geodrop_common::{
     Class, Table,
-    multibit::{self, LEAST_WORDS, Memory},
+    multibit::{self, LEAST_WORDS, Memory, leaf},
 };
-
-/// The most pairs that are read at once: a leaf's places.
-const MOST_PAIRS: u32 = 4;
 
 /// The least that an image has. The loader makes the map anew, as large as its image.
 type Least = [u32; LEAST_WORDS as usize];
@@ -80,11 +77,11 @@ impl Memory for Image {
 
     #[inline(always)]
     fn pairs<const N: usize>(&self, index: u32) -> Option<[u64; N]> {
-        // One bound for all: that of the longest, which an image's end is filled up for.
-        if index > self.words / 2 - MOST_PAIRS {
+        // One bound for all that is read by pairs: a leaf's. An image's end is filled up for it.
+        if index > self.words / 2 - leaf::PAIRS {
             return None;
         }
-        const { assert!(N as u32 <= MOST_PAIRS) };
+        const { assert!(N as u32 <= leaf::PAIRS) };
         // SAFETY: as for `half`: `N` pairs from the index on are inside.
         Some(unsafe {
             *self
@@ -93,6 +90,20 @@ impl Memory for Image {
                 .add(index as usize)
                 .cast::<[u64; N]>()
         })
+    }
+
+    #[inline(always)]
+    fn value(&self, leaf: u32, rank: impl FnOnce([u64; 4]) -> u32) -> Option<(u32, u16)> {
+        if leaf > self.words / 2 - leaf::PAIRS {
+            return None;
+        }
+        // SAFETY: as for `half`: all of a leaf from the index on is inside.
+        let leaf = unsafe { self.first.cast::<u64>().add(leaf as usize) };
+        // SAFETY: a leaf's first half is its places.
+        let rank = rank(unsafe { *leaf.cast::<[u64; 4]>() }) & 0xf;
+        // SAFETY: its second half is as many values as a rank of four bits can count.
+        let value = unsafe { *leaf.cast::<u16>().add(16 + rank as usize) };
+        Some((rank, value))
     }
 
     #[inline(always)]

@@ -42,9 +42,7 @@ fn find<M: Memory + ?Sized>(memory: &M, address: Ipv6Addr) -> Option<Class> {
     let second = Shortcuts::SECOND.find(memory, factor, high >> 32)?;
     let third = Shortcuts::THIRD.find(memory, factor, high >> 16)?;
     let start = Word::from_bits(third.or(second.or(root.bits())));
-    // The third segment's shortcut is known only where the second's is.
-    let shift = 32 - (second.mask() & SEGMENT) - (third.mask() & SEGMENT);
-    let mut found = start.find(memory, (high >> shift) as u32 & 0xffff)?;
+    let mut found = start.find(memory, (high >> start.following()) as u32 & 0xffff)?;
     // Only the third segment has others after it.
     let mut next = low;
     for _ in 0..LINKS {

@@ -73,6 +73,16 @@ pub trait Memory {
         self.pairs(index).map(|[pair]| pair)
     }
 
+    /// The value of the leaf that begins at an index that counts 64 bits: `rank` says which of its 16 it is, from the
+    /// places before them. The rank comes with it.
+    #[inline(always)]
+    fn value(&self, leaf: u32, rank: impl FnOnce([u64; 4]) -> u32) -> Option<(u32, u16)> {
+        let rank = rank(self.pairs(leaf)?) & 0xf;
+        // Four times as many times 16 bits, and 16 places.
+        let value = self.half(leaf.wrapping_mul(4).wrapping_add(16 + rank))?;
+        Some((rank, value))
+    }
+
     /// The number of the leaf that the cell at an index names. Cells are of 16 bits, or of 32 where there are more
     /// leaves than these can count: [`header::CELL_BITS`].
     fn cell(&self, index: u32) -> Option<u32> {

@@ -28,13 +28,6 @@ pub struct Found {
 }
 
 impl Found {
-    /// All bits one when the prefix is known, else zero.
-    #[inline(always)]
-    #[must_use]
-    pub const fn mask(self) -> u32 {
-        self.mask
-    }
-
     /// The word, when the prefix is known, else the other one.
     #[inline(always)]
     #[must_use]

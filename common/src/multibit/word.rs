@@ -5,16 +5,17 @@ use crate::class::Class;
 
 /// Where a node is, or in the root a class instead.
 ///
-/// Bits 5-31 are the index of the node's first cell, counted in cells, or the class's number. Bit 4 is set for a class; in a link it
-/// says instead that the node is one of a later segment. Bits 0-3 say how many of the bits at hand are left to the
-/// leaf; the others choose the cell.
+/// Bits 6-31 are the index of the node's first cell, counted in cells, or the class's number. Bits 4 and 5 are both
+/// set for a class; in a link they say instead that the node is one of a later segment. Otherwise they say how many
+/// bits of the address's first half follow the node's segment: 0, 16 or 32. Bits 0-3 say how many of the segment's bits
+/// are left to the leaf; the others choose the cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Word(u32);
 
 impl Word {
-    const SHIFT: u32 = 5;
-    const FLAG: u32 = 1 << 4;
+    const SHIFT: u32 = 6;
+    const FLAG: u32 = 3 << 4;
     const LEFT: u32 = 0xf;
 
     /// The greatest index that a word can say.
@@ -42,6 +43,19 @@ impl Word {
         Self(self.0 | Self::FLAG)
     }
 
+    /// The same, of a node whose segment `segments` others follow in the address's first half, at most 2.
+    #[must_use]
+    pub const fn before(self, segments: u32) -> Self {
+        Self(self.0 & !Self::FLAG | (segments << 4) & Self::FLAG)
+    }
+
+    /// How many bits of the address's first half follow the node's segment.
+    #[must_use]
+    #[inline(always)]
+    pub const fn following(self) -> u32 {
+        self.0 & Self::FLAG
+    }
+
     /// The word that is this number, whatever it is.
     #[must_use]
     pub const fn from_bits(bits: u32) -> Self {
@@ -58,7 +72,7 @@ impl Word {
     #[must_use]
     #[inline(always)]
     pub const fn is_flagged(self) -> bool {
-        self.0 & Self::FLAG != 0
+        self.0 & Self::FLAG == Self::FLAG
     }
 
     /// The class that this word is, or some class if it is a node.
@@ -88,9 +102,7 @@ impl Word {
         let leaf = memory.cell((self.0 >> Self::SHIFT).wrapping_add(cell))?;
         let rest = bits.wrapping_sub(cell << left);
         let pair = (LEAVES / 2).wrapping_add(leaf.wrapping_mul(leaf::PAIRS));
-        let rank = leaf::rank(memory.pairs(pair)?, rest);
-        // The values follow the places, which are four times 64 bits.
-        let value = memory.half(pair.wrapping_mul(4).wrapping_add(16 + rank))?;
+        let (rank, value) = memory.value(pair, |places| leaf::rank(places, rest))?;
         Some(Found {
             value,
             leaf,

@@ -161,9 +161,9 @@ fn an_ipv6_address_finds_its_segment() {
         laid.class(number);
     }
     // The first segment, of 2001::/16, and those that shortcuts lead to: 2001:db8::/32 and 2001:db8:1::/48.
-    let first = laid.node(15, &[11, 12]);
+    let first = laid.node(15, &[11, 12]).before(2);
     laid.word(ROOT + 0x2001, first.bits());
-    let second = laid.node(15, &[13, 14]);
+    let second = laid.node(15, &[13, 14]).before(1);
     // 2001:db8:1:100::/64 is behind a link: what 48 bits that are zero follow is told apart by the last 16.
     laid.leaf(LINKED, 15, &[(0x100, LINK), (0x101, 12)]);
     laid.leaf(PLAIN, 0, &[(2, 21), (3, 22)]);

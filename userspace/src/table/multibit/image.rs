@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use geodrop_common::{
     Class,
-    multibit::{LAYOUT, LEAST_WORDS, Memory, header, ipv4, ipv6},
+    multibit::{LAYOUT, LEAST_WORDS, Memory, header, ipv4, ipv6, leaf},
 };
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -37,9 +37,9 @@ pub enum Corrupt {
 impl<A> Image<A> {
     /// The image that these words are, once the header is filled in.
     pub(super) fn new(mut words: Vec<u32>) -> Self {
-        // A whole number of leaves' places, so that the program can read as many wherever it reads pairs; and the kernel
-        // rounds an element of an array up to 8 bytes.
-        words.resize(words.len().next_multiple_of(2) + 8, 0);
+        // A leaf more, so that the program can read as much wherever it reads; and the kernel rounds an element of an
+        // array up to 8 bytes.
+        words.resize(words.len().next_multiple_of(2) + leaf::WORDS as usize, 0);
         words[header::LAYOUT as usize] = LAYOUT;
         // Nodes cannot be named beyond 2^28 words; what stands behind them is a small multiple of that at most.
         words[header::LENGTH as usize] = u32::try_from(words.len()).unwrap_or(u32::MAX);

@@ -116,7 +116,7 @@ impl Ipv6Builder {
                 }
             }
         }
-        self.segments.node(&entries.close())
+        Ok(self.segments.node(&entries.close())?.before(2))
     }
 
     fn second_segment(&mut self, block: Block<'_>) -> Result<Word, TooLarge> {
@@ -131,7 +131,7 @@ impl Ipv6Builder {
                 }
             }
         }
-        self.segments.node(&entries.close())
+        Ok(self.segments.node(&entries.close())?.before(1))
     }
 
     /// A segment from which those that follow are reached by links.
