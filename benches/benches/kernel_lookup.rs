@@ -37,7 +37,7 @@ use geodrop_bench::{
 /// The rounds of which a cost is the median. With 15 the interval is the 4th to the 12th value.
 const EFFORT: Effort = Effort {
     turn: Duration::from_millis(40),
-    least_runs: 1 << 17,
+    least_runs: 1 << 18,
     time: Duration::from_secs(4),
     least_rounds: 7,
     most_rounds: 15,

@@ -22,10 +22,12 @@ use crate::family::Family;
 /// All engines, the reference first.
 pub const ENGINES: [Engine; 2] = [Engine::Lpm, Engine::Multibit];
 
-/// What `include/uapi/linux/bpf.h` calls `BPF_MAP_TYPE_ARRAY`, `BPF_MAP_TYPE_LPM_TRIE` and `BPF_F_NO_PREALLOC`.
+/// What `include/uapi/linux/bpf.h` calls `BPF_MAP_TYPE_ARRAY`, `BPF_MAP_TYPE_LPM_TRIE`, `BPF_F_NO_PREALLOC` and
+/// `BPF_F_MMAPABLE`, which the filter's maps have.
 const ARRAY: u32 = 2;
 const LPM_TRIE: u32 = 11;
 const NO_PREALLOC: u32 = 1;
+const MMAPABLE: u32 = 1 << 10;
 
 /// A table of one family, laid out for an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +71,7 @@ impl<A: Family> Built<A> {
                 map
             }
             Self::Multibit(image) => {
-                let map = create(ARRAY, 4, u32::try_from(image.bytes().len())?, 1, 0)?;
+                let map = create(ARRAY, 4, u32::try_from(image.bytes().len())?, 1, MMAPABLE)?;
                 image::fill(name, &map, image)?;
                 map
             }

@@ -47,6 +47,9 @@ impl Goal {
     }
 }
 
+/// How many rows have a goal.
+pub const ROWS: usize = 8;
+
 /// What the geometric mean of the rows that have a goal is to be at least.
 pub const GEOMETRIC_MEAN: f64 = 20.0;
 

@@ -38,7 +38,7 @@ static IPV6_CELL_BITS: Global<u32> = Global::new(16);
 /// The image of one family in the kernel's memory.
 #[derive(Clone, Copy)]
 struct Image {
-    first: *const u32,
+    first: *const u64,
     words: u32,
     cell_bits: u32,
 }
@@ -54,16 +54,32 @@ impl Image {
     }
 }
 
+impl Image {
+    /// The `T` at an index that counts such, which is known to be inside.
+    #[inline(always)]
+    fn read<T: Copy>(&self, index: u32) -> T {
+        let place = self.first.cast::<T>().wrapping_add(index as usize);
+        // SAFETY: `first` is the start of an array map's element, which lives as long as the program, is aligned to
+        // 8 bytes and has `words` words. The callers compare what they read with these; the verifier checks that against the
+        // map's real size, and refuses the program otherwise.
+        unsafe { *place }
+    }
+
+    /// Whether all that is read by pairs is inside, at an index that counts such: a leaf at most. An image's end is
+    /// filled up for it.
+    #[inline(always)]
+    const fn holds_leaf(&self, index: u32) -> bool {
+        index <= self.words / 2 - leaf::PAIRS
+    }
+}
+
 impl Memory for Image {
     #[inline(always)]
     fn half(&self, index: u32) -> Option<u16> {
         if index >= self.words * 2 {
             return None;
         }
-        // SAFETY: `first` is the start of an array map's element, which lives as long as the program, is aligned to
-        // 8 bytes and has `words` words; the index was compared with that. The verifier checks it against the map's real
-        // size, and refuses the program otherwise.
-        Some(unsafe { *self.first.cast::<u16>().add(index as usize) })
+        Some(self.read(index))
     }
 
     #[inline(always)]
@@ -71,39 +87,41 @@ impl Memory for Image {
         if index >= self.words {
             return None;
         }
-        // SAFETY: as for `half`.
-        Some(unsafe { *self.first.add(index as usize) })
+        Some(self.read(index))
     }
 
     #[inline(always)]
     fn pairs<const N: usize>(&self, index: u32) -> Option<[u64; N]> {
-        // One bound for all that is read by pairs: a leaf's. An image's end is filled up for it.
-        if index > self.words / 2 - leaf::PAIRS {
+        const { assert!(N <= leaf::PAIRS as usize) };
+        if !self.holds_leaf(index) {
             return None;
         }
-        const { assert!(N as u32 <= leaf::PAIRS) };
-        // SAFETY: as for `half`: `N` pairs from the index on are inside.
-        Some(unsafe {
-            *self
-                .first
-                .cast::<u64>()
-                .add(index as usize)
-                .cast::<[u64; N]>()
-        })
+        let pairs = self.first.wrapping_add(index as usize).cast();
+        // SAFETY: as in `read`: as much as a leaf, and `N` is no more, is inside.
+        Some(unsafe { *pairs })
     }
 
     #[inline(always)]
     fn value(&self, leaf: u32, rank: impl FnOnce([u64; 4]) -> u32) -> Option<(u32, u16)> {
-        if leaf > self.words / 2 - leaf::PAIRS {
+        if !self.holds_leaf(leaf) {
             return None;
         }
-        // SAFETY: as for `half`: all of a leaf from the index on is inside.
-        let leaf = unsafe { self.first.cast::<u64>().add(leaf as usize) };
-        // SAFETY: a leaf's first half is its places.
-        let rank = rank(unsafe { *leaf.cast::<[u64; 4]>() }) & 0xf;
-        // SAFETY: its second half is as many values as a rank of four bits can count.
-        let value = unsafe { *leaf.cast::<u16>().add(16 + rank as usize) };
-        Some((rank, value))
+        let leaf = self.first.wrapping_add(leaf as usize);
+        // SAFETY: as in `read`: all of the leaf is inside, and its first half is its places.
+        let rank = rank(unsafe { *leaf.cast() }) & 0xf;
+        let value = leaf.cast::<u16>().wrapping_add(16 + rank as usize);
+        // SAFETY: as in `read`: a leaf's second half is as many values as four bits of rank can count.
+        Some((rank, unsafe { *value }))
+    }
+
+    // What every image has is compared with a constant, so that the compiler knows the answer.
+
+    #[inline(always)]
+    fn early_word(&self, index: u32) -> Option<u32> {
+        if index >= LEAST_WORDS {
+            return None;
+        }
+        Some(self.read(index))
     }
 
     #[inline(always)]
@@ -111,8 +129,7 @@ impl Memory for Image {
         if index >= LEAST_WORDS / 2 {
             return None;
         }
-        // SAFETY: as for `half`: every image has these words.
-        Some(unsafe { *self.first.cast::<u64>().add(index as usize) })
+        Some(self.read(index))
     }
 
     #[inline(always)]
@@ -123,15 +140,6 @@ impl Memory for Image {
         } else {
             self.half(index).map(u32::from)
         }
-    }
-
-    #[inline(always)]
-    fn early_word(&self, index: u32) -> Option<u32> {
-        if index >= LEAST_WORDS {
-            return None;
-        }
-        // SAFETY: as for `half`: every image has these words.
-        Some(unsafe { *self.first.add(index as usize) })
     }
 }
 

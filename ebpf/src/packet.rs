@@ -69,7 +69,7 @@ impl Packet {
         // SAFETY: it copies a register to itself. (The kernel takes no line of debug information without an
         // instruction, so there has to be one.)
         unsafe {
-            asm!("{0} = {0}", inout(reg) place, options(pure, nomem, nostack, preserves_flags))
+            asm!("{0} = {0}", inout(reg) place, options(pure, nomem, nostack, preserves_flags));
         };
         if place + N > self.end {
             return None;

@@ -19,7 +19,8 @@ pub(super) fn write(output: &mut impl Write, report: &Report) -> io::Result<()> 
         output,
         "Nanoseconds of a lookup in the kernel, one a run, the baseline subtracted: median [95 % interval]"
     )?;
-    let (with, without): (Vec<&Row>, Vec<&Row>) = report.rows.iter().partition(|row| row.perfmon);
+    let with: Vec<&Row> = report.rows.iter().collect();
+    let without: Vec<&Row> = report.rows_without_perfmon.iter().collect();
     write_rows(output, &with)?;
     if !without.is_empty() {
         writeln!(

@@ -5,8 +5,8 @@ use crate::class::Class;
 
 /// Where a lookup goes on, and under which condition.
 ///
-/// The lower 32 bits are the [`Word`] of a node; it is flagged when the node is not a finer one for the same bits but
-/// one of a later segment. Bits 48-63 say how many bits before that segment must be zero; if any of them is not, the
+/// The lower 32 bits are the [`Word`] of a node; it is [flagged](Word::is_flagged) when the node is not a finer one for the
+/// same bits but one of a later segment. Bits 48-63 say how many bits before that segment must be zero; if any of them is not, the
 /// address is of the class in bits 32-47. For hosts are often numbered in the last of their 64 bits only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(transparent)]
@@ -22,9 +22,11 @@ impl Link {
     /// A link to the node of the segment after `zeros` bits that must be zero, fewer than 64, or else the class is
     /// `otherwise`.
     #[must_use]
-    pub const fn to_segment(node: Word, zeros: u16, otherwise: Class) -> Self {
+    pub const fn to_segment(node: Word, zeros: u32, otherwise: Class) -> Self {
         Self(
-            (zeros as u64) << 48 | (otherwise.number() as u64) << 32 | node.flagged().bits() as u64,
+            (zeros as u64 & 63) << 48
+                | (otherwise.number() as u64) << 32
+                | node.flagged().bits() as u64,
         )
     }
 

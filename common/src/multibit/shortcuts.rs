@@ -62,7 +62,7 @@ impl Shortcuts {
     #[allow(clippy::cast_possible_truncation, reason = "few bits of it are used")]
     pub const fn hash(prefix: u64, factor: u64) -> (u32, u32) {
         let product = prefix.wrapping_mul(factor).swap_bytes();
-        (product as u32, (product >> 15) as u32)
+        (product as u32, (product >> 23) as u32)
     }
 
     /// Where the description begins.

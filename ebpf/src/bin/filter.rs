@@ -43,7 +43,7 @@ static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(counter::C
 static CLASSES: Array<u32> = Array::with_max_entries(class::CAPACITY as u32, 0);
 
 /// Not 0: addresses are looked up in the kernel's LPM tries. 0: in the multibit tries. Set before the program is
-/// loaded, so that to the verifier the other engine's code is dead.
+/// loaded, so that the verifier removes the other engine's code.
 #[unsafe(no_mangle)]
 static LPM: Global<u8> = Global::new(0);
 

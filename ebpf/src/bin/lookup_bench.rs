@@ -119,7 +119,10 @@ fn baseline_ipv4(_context: XdpContext) -> u32 {
 #[xdp]
 fn baseline_ipv6(_context: XdpContext) -> u32 {
     match next(&IPV6_ADDRESSES) {
-        Some([high, low]) => answer((high ^ low) as u16),
+        Some([high, low]) => {
+            let [a, b, ..] = (high ^ low).to_ne_bytes();
+            answer(u16::from_ne_bytes([a, b]))
+        }
         None => xdp_action::XDP_ABORTED,
     }
 }

@@ -9,6 +9,7 @@ use aya::{
     Ebpf,
     maps::{Map, MapData},
 };
+use geodrop_common::multibit::LEAST_WORDS;
 
 use super::{
     error::DatapathError,
@@ -42,8 +43,10 @@ pub(super) const IMAGES: [&str; 2] = ["IPV4_IMAGE", "IPV6_IMAGE"];
 /// The maps of the engine `lpm`, IPv4's and IPv6's.
 pub(super) const TRIES: [&str; 2] = ["IPV4", "IPV6"];
 
-/// The kernel object has the maps of all engines; those that are not in use are as small as there can be.
-const NO_IMAGE: usize = size_of::<u32>();
+/// The kernel object has the maps of all engines; those that are not in use are as small as there can be. Of an image that
+/// is the least that programs take for granted: without `CAP_PERFMON` the verifier also follows the other engine's code,
+/// which the processor could run ahead of time (before Linux 6.17 it refused what it would not have allowed there).
+const NO_IMAGE: usize = size_of::<u32>() * LEAST_WORDS as usize;
 const NO_ENTRY: u32 = 1;
 
 impl Tables {

@@ -41,7 +41,7 @@ impl<A> Image<A> {
         // array up to 8 bytes.
         words.resize(words.len().next_multiple_of(2) + leaf::WORDS as usize, 0);
         words[header::LAYOUT as usize] = LAYOUT;
-        // Nodes cannot be named beyond 2^28 words; what stands behind them is a small multiple of that at most.
+        // All that is found by an index is: `layout` saw to it.
         words[header::LENGTH as usize] = u32::try_from(words.len()).unwrap_or(u32::MAX);
         words[header::CHECKSUM as usize] = 0;
         words[header::CHECKSUM as usize] = checksum(&words);

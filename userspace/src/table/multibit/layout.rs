@@ -59,8 +59,8 @@ impl Table {
             words.extend(two_words(link.as_ref().map_or(Ok(0), moved)?));
         }
         if cell_bits == 16 {
-            let position = |&leaf| leaves.position(leaf) as u16;
-            let mut cells: Vec<u16> = cells.all().iter().map(position).collect();
+            let position = |&leaf| u16::try_from(leaves.position(leaf)).map_err(|_| TooLarge);
+            let mut cells: Vec<u16> = cells.all().iter().map(position).collect::<Result<_, _>>()?;
             cells.resize(cells.len().next_multiple_of(2), 0);
             words.extend(bytemuck::pod_collect_to_vec::<_, u32>(&cells));
         } else {
@@ -68,7 +68,7 @@ impl Table {
                 words.push(index(leaves.position(leaf))?);
             }
         }
-        words[header::CELL_BITS as usize] = cell_bits as u32;
+        words[header::CELL_BITS as usize] = index(cell_bits)?;
         words[header::LINKS as usize] = links.wrapping_sub(16 * FIRST_LINKED);
         if let Some(known) = &self.shortcuts {
             shortcuts::append(known, first_cell, &mut words)?;

@@ -84,10 +84,9 @@ impl Leaves {
 
     /// What all leaves say, those of one class first, then those with links.
     pub(super) fn contents(&self) -> impl Iterator<Item = Content> {
-        // Both fit: there are fewer classes than a u16 can count.
-        let classes = (0..CAPACITY as u16).map(|number| {
+        let classes = (0..).map_while(Class::new).map(|class| {
             let mut content = empty();
-            content[PLACES + 1] = number;
+            content[PLACES + 1] = class.number();
             content
         });
         let linked = self.linked.all.iter().map(|(content, _)| *content);

@@ -29,7 +29,7 @@ use crate::policy::Classified;
 /// Ranges whose table would be larger than its words can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a multibit trie of these ranges would take more than 512 MiB; the engine `lpm` may hold them"
+    "a multibit trie of these ranges would take more than 128 MiB; `--engine lpm` may hold them"
 )]
 pub struct TooLarge;
 

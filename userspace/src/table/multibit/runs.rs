@@ -93,7 +93,7 @@ impl<'a> Block<'a> {
 
     /// The part of a mixed block where segments are zero outside of which all addresses are of one class: how many
     /// bits these segments have, that class, and the part. No bits, any class, and the whole block, if there is none.
-    pub(super) fn without_zeros(self) -> (u16, Class, Self) {
+    pub(super) fn without_zeros(self) -> (u32, Class, Self) {
         let otherwise = self.runs[self.runs.len() - 1].class;
         let mut part = self;
         let mut zeros = 0;
@@ -108,7 +108,7 @@ impl<'a> Block<'a> {
                 break;
             }
             part.length += SEGMENT;
-            zeros += SEGMENT as u16;
+            zeros += SEGMENT;
         }
         (zeros, otherwise, part)
     }
@@ -145,7 +145,10 @@ impl<'a> Iterator for Cells<'a> {
             return None;
         }
         let below = 128 - length - SEGMENT;
-        // Both fit: a cell's index is below 2^16.
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a cell's index is below 2^16"
+        )]
         let cell_of = |run: &Run| ((run.start - start) >> below) as u32;
         let cell = self.next;
         let Some(change) = runs.get(self.run + 1) else {

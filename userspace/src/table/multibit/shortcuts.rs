@@ -132,7 +132,7 @@ impl<'a> PerfectHash<'a> {
         // A slot is not to lie across two cache lines.
         let first = (displacements + self.buckets).next_multiple_of(SLOT_WORDS);
         for displacement in &self.displacements {
-            words.push(index((first + displacement * SLOT_WORDS) / 2)?);
+            words.push(index(first / 2 + displacement * (SLOT_WORDS / 2))?);
         }
         words.resize(first, 0);
         for slot in &self.prefixes {
