@@ -65,20 +65,20 @@ pub(super) struct Arguments {
 
 /// How much is measured of a case with `--quick`: 16 of these in less than three minutes.
 const QUICK: Effort = Effort {
-    turn: Duration::from_millis(50),
+    turn: Duration::from_millis(25),
     least_runs: 1 << 18,
-    time: Duration::from_secs(6),
+    time: Duration::from_secs(8),
     least_rounds: 9,
-    most_rounds: 25,
+    most_rounds: 61,
 };
 
 /// How much is measured of a case without.
 const FULL: Effort = Effort {
-    turn: Duration::from_millis(100),
+    turn: Duration::from_millis(25),
     least_runs: 1 << 18,
-    time: Duration::from_secs(12),
-    least_rounds: 15,
-    most_rounds: 51,
+    time: Duration::from_secs(6),
+    least_rounds: 9,
+    most_rounds: 61,
 };
 
 /// How often the way into the kernel is gone: the interval of 9 is the 2nd to the 8th value.

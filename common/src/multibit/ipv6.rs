@@ -9,15 +9,11 @@
 
 use core::net::Ipv6Addr;
 
-use super::{Memory, ROOT, Word, header, shortcuts::Shortcuts};
+use super::{Found, Memory, ROOT, Word, header, shortcuts::Shortcuts};
 use crate::class::Class;
 
 /// The bits of a segment.
 const SEGMENT: u32 = 16;
-
-/// How many links a lookup follows: from the third segment on each of five may have a finer node, and all but the
-/// last lead to the next.
-const LINKS: usize = 9;
 
 /// The class of an address; [`Class::DEFAULT`] where the table is not one that geodrop made.
 #[inline(always)]
@@ -45,25 +41,38 @@ fn find<M: Memory + ?Sized>(memory: &M, address: Ipv6Addr) -> Option<Class> {
     let mut found = start.find(memory, (high >> start.following()) as u32 & 0xffff)?;
     // Only the third segment has others after it.
     let mut next = low;
-    for _ in 0..LINKS {
-        if let Some(class) = found.class() {
-            return Some(class);
-        }
-        let link = found.link(memory)?;
-        let node = link.node();
-        let bits = if node.is_flagged() {
-            // In two steps, for there may be none to shift.
-            if next >> 1 >> (63 - link.zeros()) != 0 {
-                return Some(link.otherwise());
-            }
-            next <<= link.zeros();
-            let bits = (next >> 48) as u32;
-            next <<= SEGMENT;
-            bits
-        } else {
-            found.rest()
+    // From the third segment on each of five may have a finer node, and all but the last lead to the next: nine links.
+    // Each in code of its own: of a loop the verifier, which without CAP_PERFMON also tries what a processor may do by
+    // mistake, finds no end.
+    macro_rules! follow {
+        ($($link:literal)*) => {
+            $(
+                const _: usize = $link;
+                if let Some(class) = found.class() {
+                    return Some(class);
+                }
+                found = follow(memory, found, &mut next)?;
+            )*
         };
-        found = node.find(memory, bits)?;
     }
+    follow!(1 2 3 4 5 6 7 8 9);
     found.class()
+}
+
+/// Follows a link. `next` are the bits of the segments to come, the first ones highest.
+#[inline(always)]
+fn follow<M: Memory + ?Sized>(memory: &M, found: Found, next: &mut u64) -> Option<Found> {
+    let link = found.link(memory)?;
+    let node = link.node();
+    if !node.is_flagged() {
+        return node.find(memory, found.rest());
+    }
+    // In two steps, for there may be none to shift.
+    if *next >> 1 >> (63 - link.zeros()) != 0 {
+        return Some(Found::of_class(link.otherwise()));
+    }
+    *next <<= link.zeros();
+    let bits = (*next >> 48) as u32;
+    *next <<= SEGMENT;
+    node.find(memory, bits)
 }

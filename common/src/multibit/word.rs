@@ -122,6 +122,17 @@ pub struct Found {
 }
 
 impl Found {
+    /// What a leaf of one class says.
+    #[inline(always)]
+    pub(super) const fn of_class(class: Class) -> Self {
+        Self {
+            value: class.number(),
+            leaf: 0,
+            rank: 0,
+            rest: 0,
+        }
+    }
+
     /// The class, unless there is a link.
     #[must_use]
     #[inline(always)]
