@@ -159,7 +159,7 @@ pub enum DatapathError {
     /// The kernel takes no element as large as a table's image.
     #[error(
         "this kernel takes no table {table} of {bytes} bytes in one piece: more than 4 MiB need Linux 6.0 or newer; \
-         the engine lpm works with every kernel ({source})"
+         `--engine lpm` works with every kernel ({source})"
     )]
     ImageRefused {
         /// The map.

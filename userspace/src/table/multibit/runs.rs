@@ -230,3 +230,90 @@ const fn roundest(first: u32, last: u32) -> u32 {
     let highest = (first - 1) ^ last;
     last & !(u32::MAX >> highest.leading_zeros() >> 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_roundest_number_is_the_one_with_most_zeros_at_its_end() {
+        for (first, last) in [
+            (0, 9),
+            (1, 1),
+            (3, 9),
+            (5, 7),
+            (0x1234, 0x1fff),
+            (65_535, 65_535),
+        ] {
+            let zeros = |number: u32| {
+                if number == 0 {
+                    32
+                } else {
+                    number.trailing_zeros()
+                }
+            };
+            let most = (first..=last).map(zeros).max();
+            let found = roundest(first, last);
+            assert!((first..=last).contains(&found), "{found} of {first}-{last}");
+            assert_eq!(Some(zeros(found)), most, "{found} of {first}-{last}");
+        }
+    }
+
+    #[test]
+    fn cells_are_named_where_something_changes_and_where_they_are_mixed() {
+        let class = Class::masked;
+        let run = |start: u32, number| Run {
+            start: u128::from(start) << 96,
+            class: class(number),
+        };
+        // 0.0.0.0/15 is of class 0, but for 0.1.128.0-0.1.128.255; from 0.3.0.0 on class 2.
+        let runs = [
+            run(0, 0),
+            run(0x0001_8000, 1),
+            run(0x0001_8100, 0),
+            run(0x0003_0000, 2),
+        ];
+        let cells: Vec<_> = Block::all(&runs)
+            .cells()
+            .map(|(first, cell)| match cell {
+                Cell::Class(class) => (first, Some(class.number())),
+                Cell::Mixed(block) => (first, (block.runs.len() == 3).then_some(100)),
+            })
+            .collect();
+        let expected = [(0, 0), (1, 100), (2, 0), (3, 2)];
+        assert_eq!(cells, expected.map(|(first, number)| (first, Some(number))));
+    }
+
+    #[test]
+    fn zeros_are_skipped_as_far_as_all_changes_are_behind_them() {
+        let block = |starts: &'static [u64]| {
+            let first = Run {
+                start: 0,
+                class: Class::masked(7),
+            };
+            let changes = starts.iter().zip(8..).map(|(&start, number)| Run {
+                start: start.into(),
+                class: Class::masked(number),
+            });
+            std::iter::once(first).chain(changes).collect::<Vec<_>>()
+        };
+        for (starts, zeros) in [
+            (&[1_u64][..], 48),
+            (&[0xffff], 48),
+            (&[1, 0x1_0000], 32),
+            (&[1, 0xffff_ffff], 32),
+            (&[1, 0x1_0000_0000], 16),
+            (&[1, 0x1_0000_0000_0000], 0),
+        ] {
+            let runs = block(starts);
+            let whole = Block {
+                start: 0,
+                length: 64,
+                runs: &runs,
+            };
+            let (skipped, otherwise, part) = whole.without_zeros();
+            assert_eq!((skipped, part.length), (zeros, 64 + zeros), "{starts:x?}");
+            assert_eq!(otherwise, runs[runs.len() - 1].class);
+        }
+    }
+}

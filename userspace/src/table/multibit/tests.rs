@@ -105,3 +105,51 @@ proptest! {
         check6(&nested(&rules), &more.map(Ipv6Addr::from_bits));
     }
 }
+
+/// Every other address of so many, from a first one on.
+fn every_other<A: Address>(first: A, count: u128) -> Vec<Classified<A>> {
+    (0..count)
+        .map(|index| A::from_number(first.number() + 2 * index).unwrap())
+        .zip((1..6).cycle())
+        .map(|(address, class)| {
+            Labelled::new(Range::new(address, address).unwrap(), Class::masked(class))
+        })
+        .collect()
+}
+
+#[test]
+fn more_changes_than_a_leaf_holds_are_found_behind_links() {
+    check4(&every_other("192.0.2.3".parse().unwrap(), 200), &[]);
+    for first in [
+        "2001:db8::3",
+        "2001:db8:0:1::3",
+        "2001:db8:0:1:2:3:4:5",
+        "ffff::",
+    ] {
+        check6(&every_other(first.parse().unwrap(), 200), &[]);
+    }
+}
+
+#[test]
+fn few_rules_and_none_are_tables_as_well() {
+    check4(&[], &[Ipv4Addr::LOCALHOST]);
+    check6(&[], &[Ipv6Addr::LOCALHOST]);
+    let all = Labelled::new(Range::<Ipv4Addr>::ALL, Class::masked(511));
+    check4(&[all], &[Ipv4Addr::LOCALHOST]);
+    let all = Labelled::new(Range::<Ipv6Addr>::ALL, Class::masked(511));
+    check6(&[all], &[Ipv6Addr::LOCALHOST]);
+}
+
+#[test]
+fn shortcuts_are_found_for_prefixes_that_resemble_each_other() {
+    // Prefixes that differ in their first bits only, in their last only, and by steps.
+    let prefixes =
+        (0_u128..40).flat_map(|n| [n << 122, n << 80, n << 96 | 0x2001 << 112, n * 0x2137 << 84]);
+    let mut ranges: Vec<_> = prefixes
+        .map(|network| Ipv6Addr::from_bits(network | 5))
+        .map(|address| Labelled::new(Range::new(address, address).unwrap(), Class::masked(3)))
+        .collect();
+    ranges.sort_unstable();
+    ranges.dedup();
+    check6(&ranges, &[]);
+}
