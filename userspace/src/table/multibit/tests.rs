@@ -143,8 +143,14 @@ fn few_rules_and_none_are_tables_as_well() {
 #[test]
 fn shortcuts_are_found_for_prefixes_that_resemble_each_other() {
     // Prefixes that differ in their first bits only, in their last only, and by steps.
-    let prefixes =
-        (0_u128..40).flat_map(|n| [n << 122, n << 80, n << 96 | 0x2001 << 112, n * 0x2137 << 84]);
+    let prefixes = (0_u128..40).flat_map(|n| {
+        [
+            n << 122,
+            n << 80,
+            n << 96 | 0x2001 << 112,
+            (n * 0x2137) << 84,
+        ]
+    });
     let mut ranges: Vec<_> = prefixes
         .map(|network| Ipv6Addr::from_bits(network | 5))
         .map(|address| Labelled::new(Range::new(address, address).unwrap(), Class::masked(3)))
