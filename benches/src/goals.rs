@@ -24,8 +24,10 @@ impl Goal {
         let Table::Countries(countries) = table else {
             return None;
         };
-        // A line for each row, as the goals are told, and so some are the same.
-        #[allow(clippy::match_same_arms)]
+        #[allow(
+            clippy::match_same_arms,
+            reason = "a line for each row, as the goals are told, and so some are the same"
+        )]
         let (target, aim) = match (family, countries, traffic) {
             ("ipv4", Countries::China, Traffic::Uniform) => (15.0, 20.0),
             ("ipv4", Countries::China, Traffic::OverRanges) => (25.0, 40.0),

@@ -41,13 +41,7 @@ pub struct TooLarge;
 pub fn ipv4(ranges: &[Classified<Ipv4Addr>]) -> Result<Image<Ipv4Addr>, TooLarge> {
     let runs = runs::runs(ranges);
     let mut segments = Segments::default();
-    let root = root(&runs, |block| {
-        let entries: Vec<_> = block
-            .cells()
-            .map(|(first, cell)| (first, Value::Class(cell.first_class())))
-            .collect();
-        segments.node(&entries)
-    })?;
+    let root = root(&runs, |block| whole_segment(&mut segments, block))?;
     Table {
         root,
         segments,
@@ -64,11 +58,11 @@ pub fn ipv4(ranges: &[Classified<Ipv4Addr>]) -> Result<Image<Ipv4Addr>, TooLarge
 pub fn ipv6(ranges: &[Classified<Ipv6Addr>]) -> Result<Image<Ipv6Addr>, TooLarge> {
     let runs = runs::runs(ranges);
     let mut builder = Ipv6Builder::default();
-    let root = root(&runs, |block| builder.first_segment(block))?;
+    let root = root(&runs, |block| builder.segment(block, 2))?;
     Table {
         root,
         segments: builder.segments,
-        shortcuts: Some([builder.second, builder.third]),
+        shortcuts: Some(builder.known),
     }
     .image()
 }
@@ -97,57 +91,45 @@ type Known = Vec<(u64, Word)>;
 #[derive(Debug, Default)]
 struct Ipv6Builder {
     segments: Segments,
-    /// The prefixes of 32 bits that need the second segment.
-    second: Known,
-    /// The prefixes of 48 bits that need the third segment.
-    third: Known,
+    /// The prefixes of 32 bits that need the second segment, and those of 48 bits that need the third.
+    known: [Known; 2],
 }
 
 impl Ipv6Builder {
-    fn first_segment(&mut self, block: Block<'_>) -> Result<Word, TooLarge> {
+    /// The first segment, which 2 are `following` in the address's first half, or the second, which 1 is: those that
+    /// shortcuts lead to.
+    fn segment(&mut self, block: Block<'_>, following: u32) -> Result<Word, TooLarge> {
         let mut entries = Gaps::default();
         for (first, cell) in block.cells() {
             match cell {
                 Cell::Class(class) => entries.class(first, class),
                 Cell::Mixed(block) => {
                     entries.gap(first);
-                    let word = self.second_segment(block)?;
-                    self.second.push((block.prefix(), word));
+                    let word = match following {
+                        1 => whole_segment(&mut self.segments, block)?,
+                        _ => self.segment(block, following - 1)?,
+                    };
+                    self.known[2 - following as usize].push((block.prefix(), word));
                 }
             }
         }
-        Ok(self.segments.node(&entries.close())?.before(2))
+        Ok(self.segments.node(&entries.close())?.before(following))
     }
+}
 
-    fn second_segment(&mut self, block: Block<'_>) -> Result<Word, TooLarge> {
-        let mut entries = Gaps::default();
-        for (first, cell) in block.cells() {
-            match cell {
-                Cell::Class(class) => entries.class(first, class),
-                Cell::Mixed(block) => {
-                    entries.gap(first);
-                    let word = self.later_segment(block)?;
-                    self.third.push((block.prefix(), word));
-                }
+/// A segment from which those that follow it are reached by links.
+fn whole_segment(segments: &mut Segments, block: Block<'_>) -> Result<Word, TooLarge> {
+    let mut entries = Vec::new();
+    for (first, cell) in block.cells() {
+        let value = match cell {
+            Cell::Class(class) => Value::Class(class),
+            Cell::Mixed(block) => {
+                let (zeros, otherwise, block) = block.without_zeros();
+                let node = whole_segment(segments, block)?;
+                Value::Link(Link::to_segment(node, zeros, otherwise))
             }
-        }
-        Ok(self.segments.node(&entries.close())?.before(1))
+        };
+        entries.push((first, value));
     }
-
-    /// A segment from which those that follow are reached by links.
-    fn later_segment(&mut self, block: Block<'_>) -> Result<Word, TooLarge> {
-        let mut entries = Vec::new();
-        for (first, cell) in block.cells() {
-            let value = match cell {
-                Cell::Class(class) => Value::Class(class),
-                Cell::Mixed(block) => {
-                    let (zeros, otherwise, block) = block.without_zeros();
-                    let node = self.later_segment(block)?;
-                    Value::Link(Link::to_segment(node, zeros, otherwise))
-                }
-            };
-            entries.push((first, value));
-        }
-        self.segments.node(&entries)
-    }
+    segments.node(&entries)
 }

@@ -64,16 +64,6 @@ pub(super) enum Cell<'a> {
     Mixed(Block<'a>),
 }
 
-impl Cell<'_> {
-    /// The class of the cell's first address.
-    pub(super) fn first_class(&self) -> Class {
-        match self {
-            Self::Class(class) => *class,
-            Self::Mixed(block) => block.runs[0].class,
-        }
-    }
-}
-
 impl<'a> Block<'a> {
     /// The whole address space.
     pub(super) const fn all(runs: &'a [Run]) -> Self {
@@ -128,7 +118,7 @@ struct Cells<'a> {
     block: Block<'a>,
     /// The first cell that nothing was said of yet.
     next: u32,
-    /// The run that the first address of that cell is in.
+    /// The run that the last address before that cell is in, or the block's first.
     run: usize,
 }
 
@@ -151,37 +141,29 @@ impl<'a> Iterator for Cells<'a> {
         )]
         let cell_of = |run: &Run| ((run.start - start) >> below) as u32;
         let cell = self.next;
-        let Some(change) = runs.get(self.run + 1) else {
-            self.next = CELLS;
-            return Some((cell, Cell::Class(runs[self.run].class)));
-        };
-        let changed = cell_of(change);
+        let first = start + (u128::from(cell) << below);
+        if runs.get(self.run + 1).is_some_and(|run| run.start == first) {
+            self.run += 1;
+        }
+        let class = runs[self.run].class;
+        let changes = &runs[self.run + 1..];
+        // Whole cells of one class come first.
+        let changed = changes.first().map_or(CELLS, cell_of);
         if changed > cell {
-            // Whole cells of one class come first. When the class changes where a cell begins, that cell is next.
-            let class = runs[self.run].class;
             self.next = changed;
-            if change.start.trailing_zeros() >= below {
-                self.run += 1;
-            }
             return Some((cell, Cell::Class(class)));
         }
-        let in_cell = runs[self.run + 1..]
+        let inside = changes
             .iter()
             .take_while(|run| cell_of(run) == cell)
             .count();
         let mixed = Block {
-            start: start + (u128::from(cell) << below),
+            start: first,
             length: length + SEGMENT,
-            runs: &runs[self.run..=self.run + in_cell],
+            runs: &runs[self.run..=self.run + inside],
         };
-        self.run += in_cell;
+        self.run += inside;
         self.next = cell + 1;
-        if runs
-            .get(self.run + 1)
-            .is_some_and(|run| run.start.trailing_zeros() >= below && cell_of(run) == self.next)
-        {
-            self.run += 1;
-        }
         Some((cell, Cell::Mixed(mixed)))
     }
 }
