@@ -13,6 +13,8 @@
     reason = "what fails here leaves nothing to measure"
 )]
 
+mod settings;
+
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
     process::ExitCode,
@@ -26,28 +28,19 @@ use geodrop::{
     table::Engine,
 };
 use geodrop_bench::{
-    built::{Built, ENGINES, memory},
+    built::{Built, ENGINES, memory, time_to_free},
     call::Purpose,
     family::Family,
     measure::timed,
     tables::{Countries, Table, real_prefixes},
 };
 
-/// How long freeing an entry of a trie may take. A quarter of it was seen.
-const FREEING: Duration = Duration::from_micros(1);
-
 fn main() -> ExitCode {
     let purpose = Purpose::of_this_process();
     if let Some(status) = purpose.refusal() {
         return status;
     }
-    let mut criterion = Criterion::default()
-        .sample_size(10)
-        // A tenth of criterion's own number: otherwise it would resample for longer than it measures.
-        .nresamples(10_000)
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_secs(1))
-        .configure_from_args();
+    let mut criterion = settings::criterion(200, 1_000);
     let regions = geoip::builtin().expect("reading the built-in data").regions;
     println!("Memory of the kernel that a table takes, KiB; of lpm, its entries alone\n");
     bench_family::<Ipv4Addr>(&mut criterion, purpose, &regions);
@@ -69,9 +62,7 @@ fn bench_family<A: Family>(criterion: &mut Criterion, purpose: Purpose, regions:
             let name = format!("{} {}", A::NAME, table.name());
             let built = Built::new(engine, &ranges).expect("a table within bounds");
             let pause = match &built {
-                Built::Lpm(entries) => {
-                    FREEING * u32::try_from(entries.len()).expect("a number of entries")
-                }
+                Built::Lpm(entries) => time_to_free(entries.len()),
                 Built::Multibit(_) => Duration::ZERO,
             };
             let map = built.into_kernel().expect("filling a map");

@@ -14,6 +14,8 @@
     reason = "what fails here leaves nothing to measure"
 )]
 
+mod settings;
+
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
     process::ExitCode,
@@ -24,6 +26,7 @@ use std::{
 use criterion::{Criterion, Throughput};
 use geodrop::geoip::{self, Regions};
 use geodrop_bench::{
+    built::time_to_free,
     call::Purpose,
     costs::Costs,
     family::Family,
@@ -43,21 +46,12 @@ const EFFORT: Effort = Effort {
     most_rounds: 15,
 };
 
-/// How long freeing an entry of a trie may take. A quarter of it was seen.
-const FREEING: Duration = Duration::from_micros(1);
-
 fn main() -> ExitCode {
     let purpose = Purpose::of_this_process();
     if let Some(status) = purpose.refusal() {
         return status;
     }
-    let mut criterion = Criterion::default()
-        .sample_size(10)
-        // A tenth of criterion's own number: otherwise it would resample for longer than it measures.
-        .nresamples(10_000)
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_millis(600))
-        .configure_from_args();
+    let mut criterion = settings::criterion(200, 600);
     stay_on_this_cpu().expect("staying on one CPU");
     let regions = geoip::builtin().expect("reading the built-in data").regions;
     let mut costs = Vec::new();
@@ -110,8 +104,7 @@ fn bench_family<A: Family>(
             }
         }
         drop(lookups);
-        // The kernel gives the memory of a trie back later, on some CPU; that is not to be measured.
-        thread::sleep(FREEING * u32::try_from(tables.entries.len()).expect("a number of entries"));
+        thread::sleep(time_to_free(tables.entries.len()));
     }
 }
 

@@ -17,6 +17,8 @@
     reason = "what fails here leaves nothing to measure"
 )]
 
+mod settings;
+
 use std::{process::ExitCode, time::Duration};
 
 use criterion::{Criterion, SamplingMode};
@@ -37,13 +39,7 @@ fn main() -> ExitCode {
     if let Some(status) = purpose.refusal() {
         return status;
     }
-    let mut criterion = Criterion::default()
-        .sample_size(10)
-        // A tenth of criterion's own number: otherwise it would resample for longer than it measures.
-        .nresamples(10_000)
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-        .configure_from_args();
+    let mut criterion = settings::criterion(500, 2_000);
     let veth = Veth::new(Settings::default()).expect("making a veth pair");
     let regions = geoip::builtin().expect("reading the built-in data").regions;
     criterion.bench_function("start/decode", |bencher| {

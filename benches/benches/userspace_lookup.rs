@@ -15,6 +15,7 @@
 )]
 
 mod peers;
+mod settings;
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
@@ -39,13 +40,7 @@ const ADDRESSES: u32 = 1 << 18;
 
 fn main() {
     let purpose = Purpose::of_this_process();
-    let mut criterion = Criterion::default()
-        .sample_size(10)
-        // A tenth of criterion's own number: otherwise it would resample for longer than it measures.
-        .nresamples(10_000)
-        .warm_up_time(Duration::from_millis(100))
-        .measurement_time(Duration::from_millis(400))
-        .configure_from_args();
+    let mut criterion = settings::criterion(100, 400);
     let regions = geoip::builtin().expect("reading the built-in data").regions;
     let mut built = Vec::new();
     bench_family::<Ipv4Addr>(&mut criterion, purpose, &regions, &mut built);

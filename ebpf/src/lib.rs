@@ -13,6 +13,7 @@
 // Inline assembly for BPF is not stable yet; this crate needs an unstable compiler in any case, to build `core`.
 #![feature(asm_experimental_arch)]
 
+pub mod address;
 pub mod lpm;
 pub mod multibit;
 pub mod packet;

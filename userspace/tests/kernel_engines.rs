@@ -22,7 +22,7 @@ use geodrop::{
     datapath::{fill, image, object},
     geoip,
     policy::{Classified, CountryRule, Policy, Ruleset},
-    range::{Address, Labelled, Range, find, join_adjacent},
+    range::{Address, Labelled, Range, boundaries, find, join_adjacent},
     table::{Engine, lpm, multibit},
 };
 
@@ -89,16 +89,7 @@ impl Family for Ipv6Addr {
 /// The addresses at which something changes, with their neighbours; and random ones, half of them uniform over the
 /// address space, half over the ranges.
 fn addresses<A: Address>(ranges: &[Classified<A>]) -> Vec<A> {
-    let boundaries = ranges.iter().flat_map(|classified| {
-        let (first, last) = (classified.range.first(), classified.range.last());
-        [
-            first.predecessor(),
-            Some(first),
-            Some(last),
-            last.successor(),
-        ]
-    });
-    let mut addresses: Vec<_> = boundaries.flatten().chain([A::MIN, A::MAX]).collect();
+    let mut addresses: Vec<_> = boundaries(ranges).collect();
     addresses.sort_unstable();
     addresses.dedup();
 

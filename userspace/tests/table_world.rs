@@ -6,23 +6,9 @@
 use geodrop::{
     Class, geoip,
     policy::{Classified, CountryRule, Policy, Ruleset},
-    range::{Address, find},
+    range::{Address, boundaries, find},
     table::multibit,
 };
-
-/// The addresses at which something changes, and their neighbours.
-fn boundaries<A: Address>(ranges: &[Classified<A>]) -> impl Iterator<Item = A> {
-    let ends = ranges.iter().flat_map(|classified| {
-        let (first, last) = (classified.range.first(), classified.range.last());
-        [
-            first.predecessor(),
-            Some(first),
-            Some(last),
-            last.successor(),
-        ]
-    });
-    ends.flatten().chain([A::MIN, A::MAX])
-}
 
 fn check<A: Address>(ranges: &[Classified<A>], look_up: impl Fn(A) -> Class) {
     for address in boundaries(ranges) {

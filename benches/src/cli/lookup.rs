@@ -18,7 +18,7 @@ use geodrop::{
     table::Engine,
 };
 use geodrop_bench::{
-    built::{ENGINES, Way},
+    built::{ENGINES, Way, time_to_free},
     costs::Costs,
     family::Family,
     kernel::{Lookups, Program, Tables},
@@ -83,9 +83,6 @@ const FULL: Effort = Effort {
 
 /// How often the way into the kernel is gone: the interval of 9 is the 2nd to the 8th value.
 const WAYS: usize = 9;
-
-/// How long freeing an entry of a trie may take. A quarter of it was seen.
-const FREEING: Duration = Duration::from_micros(1);
 
 /// What is measured.
 struct Plan {
@@ -288,7 +285,7 @@ fn measure_way(
             }
         }
         if engine == Engine::Lpm {
-            thread::sleep(FREEING * u32::try_from(ipv4.len() + ipv6.len())?);
+            thread::sleep(time_to_free(ipv4.len() + ipv6.len()));
         }
     }
     progress.end();

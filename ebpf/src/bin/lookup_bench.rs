@@ -6,8 +6,6 @@
 #![no_std]
 #![no_main]
 
-use core::net::{Ipv4Addr, Ipv6Addr};
-
 use aya_ebpf::{
     Global,
     bindings::xdp_action,
@@ -16,7 +14,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use geodrop_common::Table;
-use geodrop_ebpf::{lpm::LpmTries, multibit::Multibit};
+use geodrop_ebpf::{address, lpm::LpmTries, multibit::Multibit};
 
 /// The IPv4 addresses to look up, in network order. The loader sets how many: a power of two.
 #[map]
@@ -54,21 +52,11 @@ const fn answer(value: u16) -> u32 {
 }
 const _: () = assert!(answer(0) == xdp_action::XDP_PASS && answer(1) == xdp_action::XDP_DROP);
 
-/// The address that lies in memory as these halves.
-#[inline(always)]
-fn ipv6_address([high, low]: [u64; 2]) -> Ipv6Addr {
-    Ipv6Addr::from_bits(u128::from(u64::from_be(high)) << 64 | u128::from(u64::from_be(low)))
-}
-
 /// Looks one IPv4 address up.
 #[inline(always)]
 fn ipv4(table: &impl Table) -> u32 {
     match next(&IPV4_ADDRESSES) {
-        Some(address) => answer(
-            table
-                .ipv4(Ipv4Addr::from_bits(u32::from_be(address)))
-                .number(),
-        ),
+        Some(octets) => answer(table.ipv4(address::ipv4(octets)).number()),
         None => xdp_action::XDP_ABORTED,
     }
 }
@@ -77,7 +65,7 @@ fn ipv4(table: &impl Table) -> u32 {
 #[inline(always)]
 fn ipv6(table: &impl Table) -> u32 {
     match next(&IPV6_ADDRESSES) {
-        Some(address) => answer(table.ipv6(ipv6_address(address)).number()),
+        Some(octets) => answer(table.ipv6(address::ipv6(octets)).number()),
         None => xdp_action::XDP_ABORTED,
     }
 }

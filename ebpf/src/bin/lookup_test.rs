@@ -6,8 +6,6 @@
 #![no_std]
 #![no_main]
 
-use core::net::{Ipv4Addr, Ipv6Addr};
-
 use aya_ebpf::{
     bindings::xdp_action,
     macros::{map, xdp},
@@ -15,7 +13,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use geodrop_common::{Class, Table};
-use geodrop_ebpf::{lpm::LpmTries, multibit::Multibit};
+use geodrop_ebpf::{address, lpm::LpmTries, multibit::Multibit};
 
 /// How many addresses a page has.
 const PAGE: u32 = 1024;
@@ -68,19 +66,16 @@ const fn answer(done: Option<()>) -> u32 {
 /// Looks one IPv4 address up.
 #[inline(always)]
 fn ipv4(table: &impl Table) -> u32 {
-    answer(run(&IPV4_ADDRESSES, |address| {
-        table.ipv4(Ipv4Addr::from_bits(u32::from_be(address)))
+    answer(run(&IPV4_ADDRESSES, |octets| {
+        table.ipv4(address::ipv4(octets))
     }))
 }
 
 /// Looks one IPv6 address up.
 #[inline(always)]
 fn ipv6(table: &impl Table) -> u32 {
-    answer(run(&IPV6_ADDRESSES, |[high, low]| {
-        let (high, low) = (u64::from_be(high), u64::from_be(low));
-        table.ipv6(Ipv6Addr::from_bits(
-            u128::from(high) << 64 | u128::from(low),
-        ))
+    answer(run(&IPV6_ADDRESSES, |octets| {
+        table.ipv6(address::ipv6(octets))
     }))
 }
 

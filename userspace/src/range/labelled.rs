@@ -26,6 +26,21 @@ pub fn find<A: Address, T>(list: &[Labelled<A, T>], address: A) -> Option<&Label
     candidate.range.contains(address).then_some(candidate)
 }
 
+/// The addresses at which what a list says changes, the neighbours of these, and the ends of the address space: where
+/// what is made of the list is wrong, if it is wrong anywhere.
+pub fn boundaries<A: Address, T>(list: &[Labelled<A, T>]) -> impl Iterator<Item = A> {
+    let ends = list.iter().flat_map(|entry| {
+        let Range { first, last } = entry.range;
+        [
+            first.predecessor(),
+            Some(first),
+            Some(last),
+            last.successor(),
+        ]
+    });
+    ends.flatten().chain([A::MIN, A::MAX])
+}
+
 /// Joins ranges of a sorted and disjoint list that touch and say the same.
 pub fn join_adjacent<A: Address, T: PartialEq>(list: &mut Vec<Labelled<A, T>>) {
     list.dedup_by(|next, kept| {

@@ -22,7 +22,7 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 
-pub use labelled::{Labelled, find, join_adjacent};
+pub use labelled::{Labelled, boundaries, find, join_adjacent};
 pub use nesting::flatten;
 pub use overlay::overlay;
 pub use prefix::Prefix;

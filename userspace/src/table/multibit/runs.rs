@@ -146,17 +146,14 @@ impl<'a> Iterator for Cells<'a> {
             self.run += 1;
         }
         let class = runs[self.run].class;
-        let changes = &runs[self.run + 1..];
+        let after = &runs[self.run + 1..];
         // Whole cells of one class come first.
-        let changed = changes.first().map_or(CELLS, cell_of);
+        let changed = after.first().map_or(CELLS, cell_of);
         if changed > cell {
             self.next = changed;
             return Some((cell, Cell::Class(class)));
         }
-        let inside = changes
-            .iter()
-            .take_while(|run| cell_of(run) == cell)
-            .count();
+        let inside = after.iter().take_while(|run| cell_of(run) == cell).count();
         let mixed = Block {
             start: first,
             length: length + SEGMENT,

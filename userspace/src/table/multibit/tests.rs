@@ -8,26 +8,12 @@ use proptest::prelude::*;
 use super::{ipv4, ipv6};
 use crate::{
     policy::Classified,
-    range::{Address, Labelled, Range, find, flatten, join_adjacent},
+    range::{Address, Labelled, Range, boundaries, find, flatten, join_adjacent},
 };
 
 /// What the ranges say of an address.
 fn said<A: Address>(ranges: &[Classified<A>], address: A) -> Class {
     find(ranges, address).map_or(Class::DEFAULT, |classified| classified.label)
-}
-
-/// The addresses at which something changes, and their neighbours.
-fn boundaries<A: Address>(ranges: &[Classified<A>]) -> impl Iterator<Item = A> {
-    let ends = ranges.iter().flat_map(|classified| {
-        let (first, last) = (classified.range.first(), classified.range.last());
-        [
-            first.predecessor(),
-            Some(first),
-            Some(last),
-            last.successor(),
-        ]
-    });
-    ends.flatten().chain([A::MIN, A::MAX])
 }
 
 /// Rules that nest: prefixes of any length and ranges of any ends, the smaller winning.
