@@ -19,9 +19,11 @@ mod ruleset;
 pub mod special_purpose;
 mod verdict;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::geoip::Country;
 
@@ -33,20 +35,33 @@ pub use verdict::{Explanation, Reason, Verdict, explain};
 pub struct Policy {
     /// What becomes of addresses by their country.
     pub countries: CountryRule,
+    /// What becomes of packets to some ports by their country, in the place of `countries`: the first rule that names
+    /// a packet's destination port decides.
+    pub rules: Vec<PortRule>,
     /// Prefixes that pass whatever country they are in. Host bits count for nothing.
     pub allow: Vec<IpNet>,
     /// Prefixes that drop whatever country they are in. Host bits count for nothing.
     pub deny: Vec<IpNet>,
+    /// What becomes of addresses that no data knows; `None` leaves it to each country rule.
+    pub unknown: Option<Unknown>,
     /// Count what would drop, and let it pass. Verdicts are given as if this were off.
     pub monitor: bool,
+    /// Before this instant `countries` and `rules` count what they would drop, and let it pass.
+    pub effective_from: Option<Timestamp>,
+    /// Whether packets pass that answer what this host began.
+    pub replies: Replies,
+    /// What the sender of a packet that does not pass gets to know.
+    pub refusal: Refusal,
+    /// Which packets are counted by country.
+    pub count: Count,
 }
 
 /// What becomes of addresses by their country.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CountryRule {
-    /// These countries drop; all others pass, and so does what no data knows.
+    /// These countries drop; all others pass, and so does what no data knows, unless [`Policy::unknown`] says otherwise.
     Block(BTreeSet<Country>),
-    /// These countries pass; all others drop, and so does what no data knows.
+    /// These countries pass; all others drop, and so does what no data knows, unless [`Policy::unknown`] says otherwise.
     Only(BTreeSet<Country>),
 }
 
@@ -60,15 +75,92 @@ impl CountryRule {
     }
 }
 
+/// A country rule for packets to some ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortRule {
+    /// The ports, in no order; they may overlap.
+    pub ports: Vec<Ports>,
+    /// What becomes of addresses by their country.
+    pub countries: CountryRule,
+}
+
+/// Neighbouring ports of a protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The ports, the first not above the last.
+    pub numbers: RangeInclusive<u16>,
+}
+
+/// A protocol that has ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// What becomes of addresses that no data knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unknown {
+    /// They pass.
+    Pass,
+    /// They drop.
+    Block,
+}
+
+/// What becomes of packets that answer what this host began: connections that it opened, datagrams and pings that
+/// it sent first, to addresses that would not get in by themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Replies {
+    /// They pass, unless they come from a deny prefix.
+    #[default]
+    Pass,
+    /// They are judged as all others.
+    Drop,
+}
+
+/// What the sender of a packet that does not pass gets to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// Nothing.
+    #[default]
+    Drop,
+    /// That it was refused: an RST for TCP, an ICMP error for all else, no more than so many a second.
+    Reject,
+}
+
+/// Which packets are counted by country.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Count {
+    /// Those that do not pass.
+    #[default]
+    Blocked,
+    /// All, which takes a table of the whole world.
+    All,
+}
+
 /// Blocks China, Hong Kong and Macao.
 impl Default for Policy {
     fn default() -> Self {
         let blocked = [Country::CHINA, Country::HONG_KONG, Country::MACAO];
         Self {
             countries: CountryRule::Block(blocked.into()),
+            rules: Vec::new(),
             allow: Vec::new(),
             deny: Vec::new(),
+            unknown: None,
             monitor: false,
+            effective_from: None,
+            replies: Replies::default(),
+            refusal: Refusal::default(),
+            count: Count::default(),
         }
     }
 }
