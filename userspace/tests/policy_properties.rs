@@ -82,6 +82,7 @@ fn any_policy(base: IpAddr) -> impl Strategy<Value = Policy> {
             allow,
             deny,
             monitor,
+            ..Policy::default()
         }
     })
 }
