@@ -8,6 +8,12 @@ pub trait Frame {
     /// The `N` bytes from `offset` on; `None` when the frame ends before the last of them.
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
 
+    /// The same at an offset that is known only when the packet is: behind a header whose length it says itself.
+    ///
+    /// Apart from [`Frame::read`] because the verifier takes a packet pointer moved by a variable only from a loader
+    /// with `CAP_PERFMON`: in the kernel these bytes are copied out by a helper, which costs a call.
+    fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
+
     /// How many bytes the frame has.
     fn length(&self) -> usize;
 }
@@ -15,6 +21,10 @@ pub trait Frame {
 impl Frame for [u8] {
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.get(offset..)?.first_chunk().copied()
+    }
+
+    fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.read(offset)
     }
 
     fn length(&self) -> usize {

@@ -86,6 +86,12 @@ impl Frame for Packet {
         // mapped while the program runs. An array of bytes has no alignment, and any bytes are a value of it.
         Some(unsafe { place.read() })
     }
+
+    #[inline(always)]
+    fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.read(offset)
+    }
+
     #[inline(always)]
     #[allow(
         clippy::cast_possible_truncation,
