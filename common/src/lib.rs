@@ -22,6 +22,7 @@ pub mod judgement;
 pub mod multibit;
 pub mod source;
 pub mod table;
+pub mod transport;
 
 pub use class::{Action, Class, Entry};
 pub use counter::{Counter, Slot};
