@@ -9,6 +9,7 @@
 pub mod datapath;
 pub mod demo;
 pub mod geoip;
+pub mod guard;
 pub mod policy;
 pub mod range;
 pub mod table;
