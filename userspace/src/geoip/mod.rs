@@ -19,7 +19,7 @@ mod source;
 use std::{
     fs::File,
     io::{BufRead, BufReader, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 pub use country::{Country, UnknownCountry, names};
@@ -29,6 +29,30 @@ pub use source::{Source, Summary, Totals};
 
 /// The snapshot that `cargo xtask snapshot` made.
 const BUILTIN: &[u8] = include_bytes!("../../../data/world.snapshot");
+
+/// Where data is had from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// What this program carries with it.
+    Builtin,
+    /// A file, in the format that its content shows.
+    File(PathBuf),
+}
+
+impl Origin {
+    /// The word for [`Self::Builtin`]. A file of that name is `./builtin`.
+    pub const BUILTIN: &str = "builtin";
+
+    /// What a word of the command line or a configuration stands for.
+    #[must_use]
+    pub fn of(word: &Path) -> Self {
+        if word == Path::new(Self::BUILTIN) {
+            Self::Builtin
+        } else {
+            Self::File(word.to_owned())
+        }
+    }
+}
 
 /// What was read: regions, and where they come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,10 +89,38 @@ pub fn builtin() -> Result<GeoData, GeoipError> {
 ///
 /// The first thing that is wrong: a file that cannot be read, that is damaged or empty, or a bad line.
 pub fn read<P: AsRef<Path>>(paths: &[P]) -> Result<GeoData, GeoipError> {
+    let files = paths
+        .iter()
+        .map(|path| Origin::File(path.as_ref().to_owned()));
+    read_origins(&files.collect::<Vec<_>>())
+}
+
+/// Reads data from several places. Ranges count together, as in [`read`].
+///
+/// # Errors
+///
+/// As [`read`] and [`builtin`].
+pub fn read_origins(origins: &[Origin]) -> Result<GeoData, GeoipError> {
+    if let [Origin::Builtin] = origins {
+        return builtin();
+    }
     let mut builder = Builder::default();
     let mut sources = Vec::new();
-    for path in paths {
-        sources.push(read_file(path.as_ref(), &mut builder)?);
+    for origin in origins {
+        sources.push(match origin {
+            Origin::Builtin => {
+                let GeoData {
+                    regions,
+                    mut sources,
+                    ..
+                } = builtin()?;
+                let source = sources.pop().unwrap_or_default();
+                builder.begin_file(&source.source);
+                builder.add_regions(&regions);
+                source
+            }
+            Origin::File(path) => read_file(path, &mut builder)?,
+        });
     }
     let (regions, contradictions) = builder.build();
     Ok(GeoData {
@@ -92,12 +144,7 @@ fn read_file(path: &Path, builder: &mut Builder) -> Result<Source, GeoipError> {
         file.read_to_end(&mut bytes).map_err(unreadable)?;
         let (regions, source) =
             snapshot::decode(&bytes).map_err(|source| GeoipError::Snapshot { name, source })?;
-        for located in regions.ipv4() {
-            builder.add(AnyRange::Ipv4(located.range), located.label, 0);
-        }
-        for located in regions.ipv6() {
-            builder.add(AnyRange::Ipv6(located.range), located.label, 0);
-        }
+        builder.add_regions(&regions);
         source
     } else {
         csv::read(file, builder).map_err(|failure| failure.in_file(path))?;

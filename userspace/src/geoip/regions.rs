@@ -169,6 +169,16 @@ impl Builder {
         }
     }
 
+    /// Adds all ranges of regions that were read before.
+    pub(super) fn add_regions(&mut self, regions: &Regions) {
+        for located in regions.ipv4() {
+            self.add(AnyRange::Ipv4(located.range), located.label, 0);
+        }
+        for located in regions.ipv6() {
+            self.add(AnyRange::Ipv6(located.range), located.label, 0);
+        }
+    }
+
     /// How many ranges were added.
     #[must_use]
     pub fn len(&self) -> usize {

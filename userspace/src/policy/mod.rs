@@ -15,6 +15,8 @@
 //! 4. An address that the data does not know passes when countries are blocked, and drops when only some
 //!    are admitted.
 
+pub mod config;
+pub mod groups;
 mod ruleset;
 pub mod special_purpose;
 mod verdict;
