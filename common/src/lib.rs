@@ -17,7 +17,9 @@
 
 pub mod class;
 pub mod counter;
+pub mod flow;
 pub mod frame;
+pub mod hash;
 pub mod judgement;
 pub mod multibit;
 pub mod source;

@@ -37,11 +37,16 @@ pub const IPV4_HEADER: usize = 20;
 /// The length of an IPv6 header without extension headers.
 pub const IPV6_HEADER: usize = 40;
 
-const IPV4_FRAGMENT: usize = 6;
-const IPV4_PROTOCOL: usize = 9;
-const IPV4_FRAGMENT_OFFSET: u16 = 0x1fff;
+pub(crate) const IPV4_FRAGMENT: usize = 6;
+pub(crate) const IPV4_PROTOCOL: usize = 9;
+pub(crate) const IPV4_SOURCE: usize = 12;
+pub(crate) const IPV4_DESTINATION: usize = 16;
+/// The offset in the word at [`IPV4_FRAGMENT`]; the rest is the flags.
+pub(crate) const IPV4_FRAGMENT_OFFSET: u16 = 0x1fff;
 
 const IPV6_NEXT_HEADER: usize = 6;
+pub(crate) const IPV6_SOURCE: usize = 8;
+pub(crate) const IPV6_DESTINATION: usize = 24;
 /// The offset in a fragment header's third and fourth octet; the rest is reserved bits and the M flag.
 const IPV6_FRAGMENT_OFFSET: u16 = 0xfff8;
 
@@ -168,6 +173,13 @@ impl Transport {
             }
         }
         (!is_extension(transport.protocol)).then_some(transport)
+    }
+
+    /// The IP header that it stands behind.
+    #[inline(always)]
+    #[must_use]
+    pub const fn ip(&self) -> IpHeader {
+        self.ip
     }
 
     /// Its protocol's number.
