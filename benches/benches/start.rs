@@ -107,6 +107,7 @@ fn load(ruleset: &Ruleset) -> Result<Generation, DatapathError> {
         ruleset,
         engine: Engine::default(),
         monitor: false,
+        effective_from: None,
         log: false,
     })
 }

@@ -3,14 +3,20 @@
 //! Counters stand in one per-CPU array. A country's slot follows from its code alone, so the array outlives
 //! every reload: a new rule set, other data, a newer geodrop all find a country's count where it was.
 
-/// How many slots the counter array has. A power of two, so that a mask bounds an index.
-pub const CAPACITY: u32 = 1024;
+/// How many bits a slot's number has.
+pub const BITS: u32 = 11;
 
-const MASK: u16 = 1023;
+/// How many slots the counter array has. A power of two, so that a mask bounds an index.
+pub const CAPACITY: u32 = 1 << BITS;
+
+const MASK: u16 = 2047;
 const _: () = assert!(MASK as u32 + 1 == CAPACITY);
 
 /// The first country's slot; below it stand the slots that belong to no country.
 const COUNTRIES: u16 = 16;
+
+/// How far behind a country's slot stands the one of its packets that pass.
+const ADMITTED: u16 = 1024;
 
 /// Packets and their bytes, as one element of the counter array on one CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +45,9 @@ impl Slot {
     /// Packets dropped because no data knows their source.
     pub const UNKNOWN: Self = Self(4);
 
+    /// Packets that passed because they answer what this host began.
+    pub const REPLIES: Self = Self(5);
+
     /// The slot of a country, from its ISO 3166-1 alpha-2 code; `None` for anything but two capital letters.
     #[must_use]
     pub const fn of_country(code: [u8; 2]) -> Option<Self> {
@@ -51,10 +60,28 @@ impl Slot {
         }
     }
 
+    /// The slot of what passes from a country, where that is told apart.
+    #[must_use]
+    pub const fn of_admitted(code: [u8; 2]) -> Option<Self> {
+        match Self::of_country(code) {
+            Some(slot) => Some(Self(slot.0 + ADMITTED)),
+            None => None,
+        }
+    }
+
     /// The country whose slot this is: the inverse of [`Slot::of_country`].
     #[must_use]
     pub fn country(self) -> Option<[u8; 2]> {
-        let letters = self.0.checked_sub(COUNTRIES)?;
+        Self::letters(self.0.checked_sub(COUNTRIES)?)
+    }
+
+    /// The country of whose passing packets this is the slot: the inverse of [`Slot::of_admitted`].
+    #[must_use]
+    pub fn admitted(self) -> Option<[u8; 2]> {
+        Self::letters(self.0.checked_sub(COUNTRIES + ADMITTED)?)
+    }
+
+    fn letters(letters: u16) -> Option<[u8; 2]> {
         let high = u8::try_from(letters / 26).ok().filter(|high| *high < 26)?;
         let low = u8::try_from(letters % 26).ok()?;
         Some([b'A' + high, b'A' + low])
@@ -90,6 +117,10 @@ mod tests {
                 let slot = Slot::of_country([high, low]).unwrap();
                 assert_eq!(slot.number(), last + 1);
                 assert_eq!(slot.country(), Some([high, low]));
+                assert_eq!(slot.admitted(), None);
+                let admitted = Slot::of_admitted([high, low]).unwrap();
+                assert_eq!(admitted.admitted(), Some([high, low]));
+                assert_eq!(admitted.country(), None);
                 last = slot.number();
             }
         }

@@ -1,11 +1,24 @@
 //! The verdict on a frame.
+//!
+//! The order of what decides, the first that applies:
+//!
+//! 1. What is neither IPv4 nor IPv6 passes; what is malformed drops.
+//! 2. An exception made while the filter runs (`geodrop allow`, `geodrop deny`).
+//! 3. The class of the source, looked up once: it holds all that a policy says of the address, prefixes and
+//!    special purposes included. An IPv6 address that carries an IPv4 address is of that one's class.
+//! 4. If the rule that the packet comes under is against its class, it drops, unless it answers what this host began, or
+//!    the day from which on the rules hold has not come. Neither helps a denied prefix.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{
-    class::{Action, Class, Entry},
+    class::{Action, Carried, Class, Entry, Rule},
     counter::Slot,
-    frame::Frame,
-    source::Source,
+    frame::{Copied, Frame},
+    ports::Protocol,
+    source::{ETHERNET_HEADER, Source},
     table::Table,
+    transport::{Family, IpHeader, Transport},
 };
 
 /// What becomes of a frame, and where it is counted.
@@ -15,35 +28,201 @@ pub struct Judgement {
     pub action: Action,
     /// Where it is counted.
     pub slot: Slot,
+    /// Whether the rules are against it.
+    is_refused: bool,
+    /// Where its IP header is, if they are. Not in an `Option`, which has no value for the header of `None`: the compiler
+    /// moves it about all the same, and the verifier refuses to.
+    ip: IpHeader,
 }
 
-/// Judges one frame: what is not IP passes, what is malformed drops, all else is what its source's class
-/// says. `entry` gives the meaning of a class.
+impl Judgement {
+    /// Where its IP header is, if the rules are against it: for what is to be told of it, or to its sender.
+    #[inline(always)]
+    #[must_use]
+    pub fn refused(&self) -> Option<IpHeader> {
+        self.is_refused.then_some(self.ip)
+    }
+}
+
+/// A policy's rules, as far as they can be known only when a packet is there.
+///
+/// What a policy does not use is left as provided here, or answers by a constant that the verifier knows: it costs nothing.
+pub trait Rules: Table {
+    /// What a class means.
+    fn entry(&self, class: Class) -> Entry;
+
+    /// Whether some rules are for some ports only.
+    fn have_ports(&self) -> bool {
+        false
+    }
+
+    /// The rule for packets to a port; [`Rule::GENERAL`] if none is.
+    fn of_port(&self, _protocol: Protocol, _port: u16) -> Rule {
+        Rule::GENERAL
+    }
+
+    /// What was decided for an address while the filter runs.
+    fn exception(&self, _source: IpAddr) -> Option<Action> {
+        None
+    }
+
+    /// Whether a packet answers what this host began.
+    fn is_reply<F: Frame + ?Sized>(&self, _frame: &F, _ip: IpHeader) -> bool {
+        false
+    }
+
+    /// Whether the day from which on the rules hold is still to come.
+    fn are_held_back(&self) -> bool {
+        false
+    }
+}
+
+/// Judges one frame.
 #[inline(always)]
-pub fn judge<F, T>(frame: &F, table: &T, entry: impl Fn(Class) -> Entry) -> Judgement
+pub fn judge<F, R>(frame: &F, rules: &R) -> Judgement
 where
     F: Frame + ?Sized,
-    T: Table + ?Sized,
+    R: Rules + ?Sized,
 {
-    let class = match Source::of(frame) {
-        Source::Ipv4(address) => table.ipv4(address),
-        Source::Ipv6(address) => table.ipv6(address),
-        Source::NotIp => {
-            return Judgement {
-                action: Action::Pass,
-                slot: Slot::NON_IP,
-            };
+    // Whole on each way: of a value that only one of them has, the other one has none, and the compiler may move it
+    // about all the same, which the verifier refuses.
+    let (exception, entry, ip) = match Source::of(frame) {
+        Source::Ipv4 { address, header } => (
+            rules.exception(address.into()),
+            rules.entry(rules.ipv4(address)),
+            IpHeader {
+                family: Family::Ipv4,
+                offset: header,
+            },
+        ),
+        Source::Ipv6 { address, header } => {
+            let entry = rules.entry(rules.ipv6(address));
+            (
+                rules.exception(address.into()),
+                match carried(address, entry.carried()) {
+                    None => entry,
+                    Some(carried) => rules.entry(rules.ipv4(carried)),
+                },
+                IpHeader {
+                    family: Family::Ipv6,
+                    offset: header,
+                },
+            )
         }
+        Source::NotIp => return passed(Slot::NON_IP),
         Source::Malformed => {
             return Judgement {
                 action: Action::Drop,
-                slot: Slot::MALFORMED,
+                ..passed(Slot::MALFORMED)
             };
         }
     };
-    let entry = entry(class);
+    let entry = match exception {
+        None => entry,
+        Some(Action::Pass) => return passed(Slot::PASSED),
+        Some(Action::Drop) => Entry::DENY,
+    };
+    let rule = if rules.have_ports() {
+        rule(frame, ip, rules)
+    } else {
+        Rule::GENERAL
+    };
+    if !entry.is_against(rule) {
+        return passed(entry.slot(false));
+    }
+    if !entry.is_firm() && rules.is_reply(frame, ip) {
+        return passed(Slot::REPLIES);
+    }
     Judgement {
-        action: entry.action(),
-        slot: entry.slot(),
+        action: if !entry.is_firm() && rules.are_held_back() {
+            Action::Pass
+        } else {
+            Action::Drop
+        },
+        slot: entry.slot(true),
+        is_refused: true,
+        ip,
+    }
+}
+
+#[inline(always)]
+const fn passed(slot: Slot) -> Judgement {
+    Judgement {
+        action: Action::Pass,
+        slot,
+        is_refused: false,
+        ip: IpHeader {
+            offset: 0,
+            family: Family::Ipv4,
+        },
+    }
+}
+
+/// The IPv4 address that an IPv6 address carries.
+#[inline(always)]
+#[must_use]
+pub const fn carried(address: Ipv6Addr, place: Carried) -> Option<Ipv4Addr> {
+    let [.., a, b, c, d] = address.octets();
+    let [_, _, e, f, g, h, ..] = address.octets();
+    match place {
+        Carried::Nothing => None,
+        Carried::AfterPrefix => Some(Ipv4Addr::new(e, f, g, h)),
+        Carried::AtEnd => Some(Ipv4Addr::new(a, b, c, d)),
+    }
+}
+
+/// The rule that a packet comes under.
+#[inline(always)]
+fn rule<F, R>(frame: &F, ip: IpHeader, rules: &R) -> Rule
+where
+    F: Frame + ?Sized,
+    R: Rules + ?Sized,
+{
+    // Where a header stands behind no tag is a constant, and its bytes are read where they are.
+    let transport = if ip.offset == ETHERNET_HEADER {
+        port(
+            frame,
+            IpHeader {
+                offset: ETHERNET_HEADER,
+                ..ip
+            },
+        )
+    } else {
+        port(&Copied(frame), ip)
+    };
+    match transport {
+        Reach::Port(protocol, port) => rules.of_port(protocol, port),
+        Reach::NoPorts => Rule::GENERAL,
+        Reach::LaterFragment => Rule::LATER_FRAGMENT,
+        Reach::Hidden => Rule::NO_PORTS,
+    }
+}
+
+/// How far a packet can be told by where it goes to.
+enum Reach {
+    /// It goes to this port.
+    Port(Protocol, u16),
+    /// Its protocol has no ports.
+    NoPorts,
+    /// It belongs to a packet that has ports, in another fragment.
+    LaterFragment,
+    /// It should have ports, or nobody knows, and they cannot be read.
+    Hidden,
+}
+
+#[inline(always)]
+fn port<F: Frame + ?Sized>(frame: &F, ip: IpHeader) -> Reach {
+    let Some(transport) = Transport::of(frame, ip) else {
+        return Reach::Hidden;
+    };
+    let Some(protocol) = Protocol::of_number(transport.protocol()) else {
+        return Reach::NoPorts;
+    };
+    if transport.is_later_fragment() {
+        return Reach::LaterFragment;
+    }
+    match transport.ports(frame) {
+        Some(ports) => Reach::Port(protocol, ports.destination),
+        None => Reach::Hidden,
     }
 }

@@ -16,19 +16,21 @@
 #![no_std]
 
 pub mod class;
+pub mod control;
 pub mod counter;
 pub mod flow;
 pub mod frame;
 pub mod hash;
 pub mod judgement;
 pub mod multibit;
+pub mod ports;
 pub mod source;
 pub mod table;
 pub mod transport;
 
-pub use class::{Action, Class, Entry};
+pub use class::{Action, Class, Entry, Rule};
 pub use counter::{Counter, Slot};
 pub use frame::Frame;
-pub use judgement::{Judgement, judge};
+pub use judgement::{Judgement, Rules, judge};
 pub use source::Source;
 pub use table::Table;

@@ -24,7 +24,8 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::frame::Frame;
 
-const ETHERNET_HEADER: usize = 14;
+/// How long an Ethernet header is: where an IP header starts behind no tag.
+pub const ETHERNET_HEADER: usize = 14;
 const VLAN_TAG: usize = 4;
 
 const ETHERTYPE_IPV4: u16 = 0x0800;
@@ -41,9 +42,19 @@ const IPV6_SOURCE: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// An IPv4 address.
-    Ipv4(Ipv4Addr),
+    Ipv4 {
+        /// It.
+        address: Ipv4Addr,
+        /// Where in the frame the IP header starts.
+        header: usize,
+    },
     /// An IPv6 address.
-    Ipv6(Ipv6Addr),
+    Ipv6 {
+        /// It.
+        address: Ipv6Addr,
+        /// Where in the frame the IP header starts.
+        header: usize,
+    },
     /// The frame carries neither IPv4 nor IPv6: ARP, LLDP, and the like.
     NotIp,
     /// The frame says that it carries IP, and its header is cut short or contradicts itself.
@@ -96,7 +107,10 @@ impl Source {
         }
         let [.., a, b, c, d, _, _, _, _] = bytes;
         const { assert!(IPV4_SOURCE + 8 == IPV4_HEADER) };
-        Some(Self::Ipv4(Ipv4Addr::from_octets([a, b, c, d])))
+        Some(Self::Ipv4 {
+            address: Ipv4Addr::from_octets([a, b, c, d]),
+            header,
+        })
     }
 
     #[inline(always)]
@@ -108,7 +122,10 @@ impl Source {
         // The whole header must be there, the destination behind the source included.
         let _: [u8; 1] = frame.read(header + IPV6_HEADER - 1)?;
         let source: [u8; 16] = frame.read(header + IPV6_SOURCE)?;
-        Some(Self::Ipv6(Ipv6Addr::from_octets(source)))
+        Some(Self::Ipv6 {
+            address: Ipv6Addr::from_octets(source),
+            header,
+        })
     }
 }
 

@@ -9,11 +9,17 @@ mod packets;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use geodrop_common::{Action, Class, Entry, Frame, Slot, Source, Table, judge};
+use geodrop_common::{
+    Class, Entry, Frame, Rule, Rules, Slot, Source, Table, class::Carried, judge,
+};
 use proptest::prelude::*;
 
 /// Blocks the two blocked addresses of the table of packets.
 struct TwoAddresses;
+
+const BLOCKED: Class = Class::masked(1);
+const SIX_TO_FOUR: Class = Class::masked(2);
+const IPV4_AT_END: Class = Class::masked(3);
 
 impl Table for TwoAddresses {
     fn ipv4(&self, address: Ipv4Addr) -> Class {
@@ -21,26 +27,36 @@ impl Table for TwoAddresses {
     }
 
     fn ipv6(&self, address: Ipv6Addr) -> Class {
-        Class::masked(u16::from(address == packets::BLOCKED_IPV6))
+        match address.segments() {
+            [0x2002, ..] => SIX_TO_FOUR,
+            [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0, 0xffff, ..] => IPV4_AT_END,
+            _ if address == packets::BLOCKED_IPV6 => BLOCKED,
+            _ => Class::DEFAULT,
+        }
     }
 }
 
-fn entry(class: Class) -> Entry {
-    if class == Class::DEFAULT {
-        Entry::PASS
-    } else {
-        Entry::new(Action::Drop, packets::china())
+impl Rules for TwoAddresses {
+    fn entry(&self, class: Class) -> Entry {
+        match class {
+            BLOCKED => Entry::ruled(Rule::GENERAL.bit(), packets::china(), Slot::PASSED),
+            SIX_TO_FOUR => Entry::carrying(Carried::AfterPrefix),
+            IPV4_AT_END => Entry::carrying(Carried::AtEnd),
+            _ => Entry::PASS,
+        }
     }
 }
 
 #[test]
 fn every_packet_of_the_table_meets_its_fate() {
     for case in packets::cases() {
-        let judgement = judge(case.frame.as_slice(), &TwoAddresses, entry);
+        let judgement = judge(case.frame.as_slice(), &TwoAddresses);
         assert_eq!(
-            judgement, case.judgement,
+            (judgement.action, judgement.slot),
+            (case.action, case.slot),
             "{}: {:02x?}",
-            case.name, case.frame
+            case.name,
+            case.frame
         );
     }
 }
@@ -75,16 +91,16 @@ proptest! {
             bytes[14] = first;
         }
         match Source::of(bytes.as_slice()) {
-            Source::Ipv4(address) => {
+            Source::Ipv4 { address, .. } => {
                 let (header, _) = etherparse::Ipv4Header::from_slice(network_layer(&bytes)).unwrap();
                 prop_assert_eq!(address.octets(), header.source);
             }
-            Source::Ipv6(address) => {
+            Source::Ipv6 { address, .. } => {
                 let (header, _) = etherparse::Ipv6Header::from_slice(network_layer(&bytes)).unwrap();
                 prop_assert_eq!(address.octets(), header.source);
             }
             Source::NotIp | Source::Malformed => {
-                let judgement = judge(bytes.as_slice(), &TwoAddresses, entry);
+                let judgement = judge(bytes.as_slice(), &TwoAddresses);
                 prop_assert!(matches!(judgement.slot, Slot::NON_IP | Slot::MALFORMED));
             }
         }

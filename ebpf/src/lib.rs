@@ -17,6 +17,7 @@ pub mod address;
 pub mod lpm;
 pub mod multibit;
 pub mod packet;
+pub mod rules;
 
 /// Nothing in these programs can panic, and the verifier would refuse a loop that never ends: this only
 /// satisfies the compiler.

@@ -104,6 +104,7 @@ fn compare(policy: &Policy, regions: &Regions, addresses: &[IpAddr]) {
             ruleset: &ruleset,
             engine,
             monitor: false,
+            effective_from: None,
             log: false,
         })
         .expect("loading the filter needs root");

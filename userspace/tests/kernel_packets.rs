@@ -45,6 +45,7 @@ fn plan(ruleset: &Ruleset, engine: Engine) -> Plan<'_> {
         ruleset,
         engine,
         monitor: false,
+        effective_from: None,
         log: false,
     }
 }
@@ -118,7 +119,7 @@ fn every_packet_of_the_table_meets_its_fate_on_older_kernels() {
 fn meets_its_fate(generation: &Generation) {
     let mut before = generation.counters().unwrap();
     for case in packets::cases() {
-        let expected = match case.judgement.action {
+        let expected = match case.action {
             Action::Pass => XDP_PASS,
             Action::Drop => XDP_DROP,
         };
@@ -131,7 +132,7 @@ fn meets_its_fate(generation: &Generation) {
         );
 
         let after = generation.counters().unwrap();
-        let slot = case.judgement.slot;
+        let slot = case.slot;
         assert_eq!(
             packets_in(&after, slot),
             packets_in(&before, slot) + 1,
@@ -153,10 +154,7 @@ fn bytes_are_counted_with_packets() {
     let generation = load(Engine::default());
     let cases = packets::cases();
     let mut bytes = 0;
-    for case in cases
-        .iter()
-        .filter(|case| case.judgement.slot == packets::china())
-    {
+    for case in cases.iter().filter(|case| case.slot == packets::china()) {
         run(&generation, &case.frame);
         bytes += case.frame.len() as u64;
     }

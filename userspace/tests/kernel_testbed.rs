@@ -56,6 +56,7 @@ fn denying(prefixes: &[&str]) -> Generation {
         ruleset: &Ruleset::new(&policy, &Regions::default()),
         engine: Engine::default(),
         monitor: false,
+        effective_from: None,
         log: false,
     })
     .unwrap()

@@ -7,10 +7,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use geodrop::{
     geoip::{AnyRange, Builder, Country, Regions},
-    policy::{CountryRule, Policy, Reason, Ruleset, Verdict, explain},
+    policy::{
+        Count, CountryRule, Policy, PortRule, Ports, Protocol, Reason, Ruleset, Unknown, Verdict,
+        explain, explain_port,
+    },
     range::{Address, Range},
 };
-use geodrop_common::{Action, Entry, Slot};
+use geodrop_common::{Rule, Slot};
 use ipnet::IpNet;
 use proptest::{prelude::*, sample::select};
 
@@ -56,9 +59,9 @@ fn any_case() -> impl Strategy<Value = Case> {
     })
 }
 
-fn any_policy(base: IpAddr) -> impl Strategy<Value = Policy> {
+fn any_countries() -> impl Strategy<Value = CountryRule> {
     let countries = prop::collection::btree_set(select(&CODES[..]), 0..3);
-    let countries = (any::<bool>(), countries).prop_map(|(block, codes)| {
+    (any::<bool>(), countries).prop_map(|(block, codes)| {
         let countries = codes
             .iter()
             .map(|code| code.parse::<Country>().unwrap())
@@ -68,7 +71,28 @@ fn any_policy(base: IpAddr) -> impl Strategy<Value = Policy> {
         } else {
             CountryRule::Only(countries)
         }
+    })
+}
+
+fn any_rules() -> impl Strategy<Value = Vec<PortRule>> {
+    let protocol = select(&[Protocol::Tcp, Protocol::Udp][..]);
+    let ports = (
+        protocol,
+        select(&[21, 22][..]),
+        select(&[22, 23, 65535][..]),
+    );
+    let ports = ports.prop_map(|(protocol, first, last)| Ports {
+        protocol,
+        numbers: first..=last,
     });
+    let rule = (prop::collection::vec(ports, 1..3), any_countries())
+        .prop_map(|(ports, countries)| PortRule { ports, countries });
+    prop::collection::vec(rule, 0..3)
+}
+
+fn any_policy(base: IpAddr) -> impl Strategy<Value = Policy> {
+    let unknown = select(&[None, Some(Unknown::Pass), Some(Unknown::Block)][..]);
+    let count = select(&[Count::Blocked, Count::All][..]);
     let nets = move || {
         let net = (0..SPAN, 0_u8..9).prop_map(move |(offset, hosts)| match base {
             IpAddr::V4(base) => IpNet::new(address(base, offset).into(), 32 - hosts).unwrap(),
@@ -76,15 +100,17 @@ fn any_policy(base: IpAddr) -> impl Strategy<Value = Policy> {
         });
         prop::collection::vec(net, 0..4)
     };
-    (countries, nets(), nets(), any::<bool>()).prop_map(|(countries, allow, deny, monitor)| {
-        Policy {
+    (any_countries(), any_rules(), nets(), nets(), unknown, count).prop_map(
+        |(countries, rules, allow, deny, unknown, count)| Policy {
             countries,
+            rules,
             allow,
             deny,
-            monitor,
+            unknown,
+            count,
             ..Policy::default()
-        }
-    })
+        },
+    )
 }
 
 fn address<A: Address>(base: A, offset: u128) -> A {
@@ -104,28 +130,60 @@ fn country_of(case: &Case, offset: u128) -> Option<Country> {
     holding.min().map(|(_, _, code)| code.parse().unwrap())
 }
 
-fn entry(explained: geodrop::policy::Explanation) -> Entry {
-    match (explained.verdict, explained.reason, explained.country) {
-        (Verdict::Pass, ..) => Entry::PASS,
-        (Verdict::Drop, Reason::Deny, _) => Entry::new(Action::Drop, Slot::DENIED),
-        (Verdict::Drop, _, None) => Entry::new(Action::Drop, Slot::UNKNOWN),
-        (Verdict::Drop, _, Some(country)) => {
-            Entry::new(Action::Drop, Slot::of_country(country.code()).unwrap())
+/// Whether packets drop, and where they count.
+fn fate(policy: &Policy, explained: geodrop::policy::Explanation) -> (bool, Slot) {
+    let country = explained.country.map(Country::code);
+    let by_country = matches!(
+        explained.reason,
+        Reason::Country | Reason::Only | Reason::Default
+    );
+    match (explained.verdict, explained.reason, country) {
+        (Verdict::Pass, _, Some(country)) if by_country && policy.count == Count::All => {
+            (false, Slot::of_admitted(country).unwrap())
         }
+        (Verdict::Pass, ..) => (false, Slot::PASSED),
+        (_, Reason::Deny, _) => (true, Slot::DENIED),
+        (_, _, None) => (true, Slot::UNKNOWN),
+        (_, _, Some(country)) => (true, Slot::of_country(country).unwrap()),
     }
 }
+
+/// Ports, some of which rules name.
+const PORTS: [Option<(Protocol, u16)>; 6] = [
+    None,
+    Some((Protocol::Tcp, 21)),
+    Some((Protocol::Tcp, 22)),
+    Some((Protocol::Tcp, 23)),
+    Some((Protocol::Udp, 22)),
+    Some((Protocol::Udp, 65535)),
+];
 
 fn check<A: Address>(case: &Case, base: A, regions: &Regions) {
     let ruleset = Ruleset::new(&case.policy, regions);
     for offset in 0..SPAN {
         let ip = address(base, offset).into();
+        let entry = ruleset.meaning(ip);
+        let mut refused = Vec::new();
+        for port in PORTS {
+            let explained = explain_port(&case.policy, regions, ip, port);
+            let against = entry.is_against(ruleset.rule(port));
+            assert_eq!(
+                (against, entry.slot(against)),
+                fate(&case.policy, explained),
+                "{ip}, {port:?}: {explained:?}"
+            );
+            refused.push(against);
+        }
+        // The ports that rules name are among these, so all that rules say of the address has been seen.
+        let (all, any) = (!refused.contains(&false), refused.contains(&true));
+        if case.policy.rules.is_empty() {
+            assert_eq!(refused, [refused[0]; PORTS.len()]);
+        } else {
+            assert!(!entry.is_against(Rule::LATER_FRAGMENT) || all, "{ip}");
+            assert!(entry.is_against(Rule::NO_PORTS) || !any, "{ip}");
+        }
         let explained = explain(&case.policy, regions, ip);
         assert_eq!(explained.country, country_of(case, offset), "{ip}");
-        assert_eq!(
-            ruleset.entry(ruleset.class(ip)),
-            entry(explained),
-            "{ip}: {explained:?}"
-        );
         if let Some(prefix) = explained.prefix {
             assert!(prefix.contains(&ip), "{ip}: {prefix}");
         }

@@ -7,11 +7,14 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use geodrop::{
     geoip::{self, Country, Located, Regions},
-    policy::{Classified, CountryRule, Policy, Reason, Ruleset, Verdict, explain, special_purpose},
+    policy::{
+        Classified, CountryRule, Policy, Reason, Ruleset, Verdict, carrier::CARRIERS, explain,
+        special_purpose,
+    },
     range::{Address, Labelled, Range, flatten, join_adjacent},
     table::lpm,
 };
-use geodrop_common::{Action, Class, Entry, Slot};
+use geodrop_common::{Class, Entry, Rule, Slot};
 
 #[test]
 fn blocking_china_hong_kong_and_macao_is_right_at_every_boundary() {
@@ -44,8 +47,8 @@ fn ranges_are_as_few_as_can_be() {
         ..Policy::default()
     };
     let ruleset = Ruleset::new(&policy, &world);
-    // That of what passes, and one a country.
-    assert_eq!(ruleset.classes().len(), 1 + blocked.len());
+    // That of what passes, one a country, and one for either place at which an address may carry another.
+    assert_eq!(ruleset.classes().len(), 1 + blocked.len() + 2);
     assert_eq!(ruleset.entry(Class::DEFAULT), Entry::PASS);
     let joined = |pair: &[Range<Ipv4Addr>]| pair[0].last().successor() == Some(pair[1].first());
     for pair in ruleset.ipv4().windows(2) {
@@ -106,12 +109,26 @@ fn check(policy: &Policy) {
     let world = geoip::builtin().unwrap().regions;
     let ruleset = Ruleset::new(policy, &world);
     for address in edges::<Ipv4Addr>(world.ipv4(), policy) {
-        let entry = ruleset.entry(ruleset.class(address.into()));
-        assert_eq!(entry, expected(policy, &world, address), "{address}");
+        assert_eq!(
+            fate(&ruleset, address),
+            expected(policy, &world, address),
+            "{address}"
+        );
+        for carrier in CARRIERS {
+            let carrying = carrier.around(address.into()).unwrap().addr();
+            assert_eq!(
+                fate(&ruleset, carrying),
+                expected(policy, &world, carrying),
+                "{carrying}"
+            );
+        }
     }
     for address in edges::<Ipv6Addr>(world.ipv6(), policy) {
-        let entry = ruleset.entry(ruleset.class(address.into()));
-        assert_eq!(entry, expected(policy, &world, address), "{address}");
+        assert_eq!(
+            fate(&ruleset, address),
+            expected(policy, &world, address),
+            "{address}"
+        );
     }
 }
 
@@ -119,7 +136,11 @@ fn check(policy: &Policy) {
 fn edges<A: Address>(located: &[Located<A>], policy: &Policy) -> Vec<A> {
     let prefixes = policy.allow.iter().chain(&policy.deny).copied();
     let special = special_purpose::BLOCKS.iter().map(|block| block.prefix);
-    let ranges = prefixes.chain(special).filter_map(Range::of_prefix);
+    let carriers = CARRIERS.iter().map(|carrier| carrier.prefix.into());
+    let ranges = prefixes
+        .chain(special)
+        .chain(carriers)
+        .filter_map(Range::of_prefix);
     let mut edges: Vec<_> = ranges
         .chain(located.iter().map(|located| located.range))
         .flat_map(|range| {
@@ -138,14 +159,23 @@ fn edges<A: Address>(located: &[Located<A>], policy: &Policy) -> Vec<A> {
     edges
 }
 
-/// What the rules say, in the terms of the kernel.
-fn expected<A: Address>(policy: &Policy, world: &Regions, address: A) -> Entry {
+/// Whether packets from an address drop, and where they count.
+fn fate<A: Address>(ruleset: &Ruleset, address: A) -> (bool, Slot) {
+    let entry = ruleset.meaning(address.into());
+    let against = entry.is_against(Rule::GENERAL);
+    (against, entry.slot(against))
+}
+
+/// What the rules say of both, in the terms of the kernel.
+fn expected<A: Address>(policy: &Policy, world: &Regions, address: A) -> (bool, Slot) {
     let explained = explain(policy, world, address.into());
-    let slot = match (explained.verdict, explained.reason) {
-        (Verdict::Pass, _) => return Entry::PASS,
-        (Verdict::Drop, Reason::Deny) => Slot::DENIED,
-        (Verdict::Drop, Reason::Unknown) => Slot::UNKNOWN,
-        (Verdict::Drop, _) => Slot::of_country(explained.country.unwrap().code()).unwrap(),
-    };
-    Entry::new(Action::Drop, slot)
+    match (explained.verdict, explained.reason) {
+        (Verdict::Pass, _) => (false, Slot::PASSED),
+        (_, Reason::Deny) => (true, Slot::DENIED),
+        (_, Reason::Unknown) => (true, Slot::UNKNOWN),
+        (_, _) => (
+            true,
+            Slot::of_country(explained.country.unwrap().code()).unwrap(),
+        ),
+    }
 }

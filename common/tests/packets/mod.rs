@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use etherparse::{
     EtherType, IpFragOffset, IpNumber, Ipv4Header, Ipv6FlowLabel, Ipv6Header, PacketBuilder, VlanId,
 };
-use geodrop_common::{Action, Judgement, Slot};
+use geodrop_common::{Action, Slot};
 
 pub(crate) const BLOCKED_IPV4: Ipv4Addr = Ipv4Addr::new(1, 0, 1, 1);
 pub(crate) const OTHER_IPV4: Ipv4Addr = Ipv4Addr::new(8, 8, 8, 8);
@@ -30,14 +30,16 @@ pub(crate) fn china() -> Slot {
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) frame: Vec<u8>,
-    pub(crate) judgement: Judgement,
+    pub(crate) action: Action,
+    pub(crate) slot: Slot,
 }
 
 fn case(name: impl Into<String>, frame: Vec<u8>, action: Action, slot: Slot) -> Case {
     Case {
         name: name.into(),
         frame,
-        judgement: Judgement { action, slot },
+        action,
+        slot,
     }
 }
 
@@ -98,6 +100,7 @@ fn ipv6(source: Ipv6Addr, next_header: IpNumber) -> Vec<u8> {
 pub(crate) fn cases() -> Vec<Case> {
     [
         by_source(),
+        by_carried_address(),
         transports(),
         tags(),
         not_ip_at_all(),
@@ -131,6 +134,33 @@ fn by_source() -> Vec<Case> {
 }
 
 /// A verdict needs no more than the source: what comes after the IP header does not matter.
+fn by_carried_address() -> Vec<Case> {
+    let six_to_four = |address: Ipv4Addr| {
+        let [a, b, c, d] = address.octets();
+        let [high, low] = [[a, b], [c, d]].map(u16::from_be_bytes);
+        Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 1)
+    };
+    let nat64 = |address: Ipv4Addr| {
+        let prefix = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0);
+        Ipv6Addr::from_bits(prefix.to_bits() | u128::from(address.to_bits()))
+    };
+    let from = |source| frame(&[], IPV6, &ipv6(source, IpNumber::UDP));
+    vec![
+        blocked("6to4 of a blocked source", from(six_to_four(BLOCKED_IPV4))),
+        passed("6to4 of another source", from(six_to_four(OTHER_IPV4))),
+        blocked("a blocked source behind NAT64", from(nat64(BLOCKED_IPV4))),
+        passed("another source behind NAT64", from(nat64(OTHER_IPV4))),
+        blocked(
+            "a blocked source, IPv4-mapped",
+            from(BLOCKED_IPV4.to_ipv6_mapped()),
+        ),
+        passed(
+            "another source, IPv4-mapped",
+            from(OTHER_IPV4.to_ipv6_mapped()),
+        ),
+    ]
+}
+
 fn transports() -> Vec<Case> {
     let source = BLOCKED_IPV4.octets();
     let ethernet = || PacketBuilder::ethernet2(MAC, MAC);

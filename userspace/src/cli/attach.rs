@@ -56,6 +56,7 @@ pub(super) fn attach(
                 ruleset: &resolved.ruleset,
                 engine,
                 monitor: resolved.policy.monitor,
+                effective_from: resolved.policy.effective_from,
                 log,
             },
             mode: resolved.mode,

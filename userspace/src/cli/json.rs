@@ -19,7 +19,12 @@ pub(super) fn write(output: &mut impl Write, value: &impl Serialize) -> io::Resu
 pub(super) struct CountersReport {
     /// Packets dropped, by the country of their source.
     pub(super) counters: BTreeMap<Country, Count>,
+    /// Packets that passed, those told apart by country not among them.
     pub(super) passed: Count,
+    /// Packets that passed, by the country of their source, where the policy counts all.
+    pub(super) passed_by_country: BTreeMap<Country, Count>,
+    /// Packets that passed because they answer what this host began.
+    pub(super) replies: Count,
     pub(super) denied: u64,
     pub(super) malformed: u64,
     pub(super) non_ip: u64,
@@ -47,14 +52,21 @@ impl From<&Counters> for CountersReport {
             malformed,
             non_ip,
             unknown,
+            replies,
             countries,
+            admitted,
         } = counters;
-        Self {
-            counters: countries
-                .iter()
+        let by_country = |counters: &BTreeMap<Country, Counter>| {
+            let counters = counters.iter();
+            counters
                 .map(|(country, counter)| (*country, (*counter).into()))
-                .collect(),
+                .collect()
+        };
+        Self {
+            counters: by_country(countries),
             passed: (*passed).into(),
+            passed_by_country: by_country(admitted),
+            replies: (*replies).into(),
             denied: denied.packets,
             malformed: malformed.packets,
             non_ip: non_ip.packets,

@@ -21,8 +21,13 @@ pub struct Counters {
     pub non_ip: Counter,
     /// Packets dropped because no data knows their source.
     pub unknown: Counter,
+    /// Packets that passed because they answer what this host began.
+    pub replies: Counter,
     /// Packets dropped, by the country of their source; only countries that had any.
     pub countries: BTreeMap<Country, Counter>,
+    /// Packets that passed, by the country of their source, where a policy tells them apart; they are not in
+    /// [`Counters::passed`].
+    pub admitted: BTreeMap<Country, Counter>,
 }
 
 impl Counters {
@@ -64,12 +69,14 @@ impl Counters {
             Slot::MALFORMED => self.malformed = counter,
             Slot::NON_IP => self.non_ip = counter,
             Slot::UNKNOWN => self.unknown = counter,
+            Slot::REPLIES => self.replies = counter,
+            _ if counter.packets == 0 => {}
             slot => {
-                let country = slot.country().and_then(Country::from_code);
-                if let Some(country) = country
-                    && counter.packets > 0
-                {
+                if let Some(country) = slot.country().and_then(Country::from_code) {
                     self.countries.insert(country, counter);
+                }
+                if let Some(country) = slot.admitted().and_then(Country::from_code) {
+                    self.admitted.insert(country, counter);
                 }
             }
         }

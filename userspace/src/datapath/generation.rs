@@ -15,9 +15,10 @@ use aya::{
     programs::{ProgramType, Xdp},
     sys::{BpfHelper, is_helper_supported},
 };
-use geodrop_common::Entry;
+use geodrop_common::control::Control;
 
 use super::{
+    clock, control,
     counters::Counters,
     error::DatapathError,
     interface::Interface,
@@ -26,6 +27,7 @@ use super::{
     tables::{self, IMAGES, TRIES, Tables},
 };
 use crate::{policy::Ruleset, table::Engine};
+use jiff::Timestamp;
 
 /// What a generation is to be made of.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,8 @@ pub struct Plan<'a> {
     pub engine: Engine,
     /// Count what would be dropped, and drop nothing.
     pub monitor: bool,
+    /// Before this instant, country rules count what they would drop, and let it pass.
+    pub effective_from: Option<Timestamp>,
     /// Log every packet's verdict through aya-log: for debugging, and slow.
     pub log: bool,
 }
@@ -51,6 +55,8 @@ pub struct Generation {
 /// Where a generation's maps are pinned, and which of them are there already.
 pub(super) struct Pinning<'a> {
     pub(super) counters: &'a Path,
+    pub(super) exceptions: &'a Path,
+    pub(super) control: &'a Path,
     pub(super) ipv4: &'a Path,
     pub(super) ipv6: &'a Path,
     /// The tables are pinned already, filled by a generation of the same plan on another interface.
@@ -101,6 +107,10 @@ impl Generation {
         let cell_bits = tables.cell_bits();
         let entries = tables.entries();
         let monitor = u8::from(plan.monitor);
+        let ports = plan.ruleset.ports();
+        let port_rules = u8::from(!ports.is_empty());
+        let effective_from = plan.effective_from.map_or(0, clock::deadline);
+        let held_back = u8::from(effective_from != 0);
         let log_level = if plan.log {
             aya_log::Level::Debug as u8
         } else {
@@ -115,10 +125,17 @@ impl Generation {
             .override_global("IPV4_CELL_BITS", &cell_bits[0], true)
             .override_global("IPV6_CELL_BITS", &cell_bits[1], true)
             .override_global("MONITOR", &monitor, true)
+            .override_global("PORT_RULES", &port_rules, true)
+            .override_global("HELD_BACK", &held_back, true)
             .override_global(aya_log::LEVEL, &log_level, true);
         for (name, entries) in TRIES.into_iter().zip(entries) {
             loader.map_max_entries(name, entries);
         }
+        // A kernel array has at least one element, also where there are no rules for ports.
+        loader.map_max_entries(
+            "PORTS",
+            u32::try_from(ports.len()).unwrap_or(u32::MAX).max(1),
+        );
         if !plan.log {
             // The kernel object has the log's ring buffer in any case: the smallest that there can be, which
             // aya rounds up to a page.
@@ -128,12 +145,28 @@ impl Generation {
             let [ipv4, ipv6] = tables.maps();
             loader
                 .map_pin_path("COUNTERS", pinning.counters)
+                .map_pin_path("EXCEPTIONS", pinning.exceptions)
+                .map_pin_path("CONTROL", pinning.control)
                 .map_pin_path(ipv4, pinning.ipv4)
                 .map_pin_path(ipv6, pinning.ipv6);
         }
         let images: Vec<_> = IMAGES.into_iter().zip(images).collect();
         let mut ebpf = object::load(&mut loader, object::FILTER, &images)?;
-        fill_side_table(&mut ebpf, plan.ruleset.classes())?;
+        let classes: Vec<_> = plan
+            .ruleset
+            .classes()
+            .iter()
+            .map(|entry| entry.word())
+            .collect();
+        fill_array(&mut ebpf, "CLASSES", &classes)?;
+        fill_array(&mut ebpf, "PORTS", ports)?;
+        control::write(
+            tables::map(&ebpf, "CONTROL")?,
+            &Control {
+                effective_from,
+                ..Control::default()
+            },
+        )?;
         if pinning.is_some_and(|pinning| pinning.filled) {
             tables.verify(&ebpf)?;
         } else {
@@ -236,16 +269,15 @@ impl Generation {
     }
 }
 
-/// Fills the kernel's side table, and freezes it. Classes that are not used pass.
-fn fill_side_table(ebpf: &mut Ebpf, entries: &[Entry]) -> Result<(), DatapathError> {
-    let name = "CLASSES";
+/// Fills an array map from its first element on, and freezes it.
+fn fill_array(ebpf: &mut Ebpf, name: &str, words: &[u64]) -> Result<(), DatapathError> {
     let failed = || DatapathError::map(name);
     let map = ebpf.map_mut(name).ok_or_else(|| DatapathError::Object {
         what: format!("map {name}"),
     })?;
-    let mut words: Array<_, u32> = map.try_into().map_err(failed())?;
-    for (class, entry) in (0..).zip(entries) {
-        words.set(class, entry.word(), 0).map_err(failed())?;
+    let mut array: Array<_, u64> = map.try_into().map_err(failed())?;
+    for (index, word) in (0..).zip(words) {
+        array.set(index, word, 0).map_err(failed())?;
     }
     sys::map::freeze(tables::map(ebpf, name)?.fd().as_fd())
         .map_err(DatapathError::system(format!("freezing map {name}")))

@@ -9,6 +9,8 @@
 //! - `link`, [`interface`], `tables`, [`image`], [`fill`], `sys`: what these stand on.
 
 pub mod about;
+pub mod clock;
+mod control;
 pub mod counters;
 pub mod engine;
 mod error;

@@ -153,6 +153,8 @@ fn load(
         tables,
         Some(&Pinning {
             counters: &place.counters(),
+            exceptions: &place.exceptions(),
+            control: &pins.control(),
             ipv4: &pins.ipv4(),
             ipv6: &pins.ipv6(),
             filled: filled.is_some(),
@@ -283,7 +285,7 @@ fn clear(place: &Place) -> Result<(), DatapathError> {
     for pins in place.generations()? {
         pins.remove()?;
     }
-    for pin in [place.link(), place.counters()] {
+    for pin in [place.link(), place.counters(), place.exceptions()] {
         match std::fs::remove_file(&pin) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(DatapathError::pin("removing the pin", pin)(error));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Action,
+    Rule,
     datapath::generation::Generation,
     policy::{Classified, Ruleset},
     range::{Address, Range},
@@ -131,7 +131,7 @@ fn burst<A: Address>(
 fn dropped<A: Address>(ruleset: &Ruleset, ranges: &[Classified<A>]) -> Vec<Range<A>> {
     ranges
         .iter()
-        .filter(|classified| ruleset.entry(classified.label).action() == Action::Drop)
+        .filter(|classified| ruleset.entry(classified.label).is_against(Rule::GENERAL))
         .map(|classified| classified.range)
         .collect()
 }

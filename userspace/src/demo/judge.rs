@@ -53,7 +53,7 @@ impl fmt::Display for Wrong {
         };
         let fate = match self.fate {
             Verdict::Pass => "was delivered",
-            Verdict::Drop => "was dropped",
+            Verdict::Drop | Verdict::Reject => "was dropped",
         };
         let Explanation {
             ip,
@@ -134,9 +134,9 @@ pub(super) fn judge(
 fn counter_of<'a>(counters: &'a mut Counters, explanation: &Explanation) -> &'a mut Counter {
     match (explanation.verdict, explanation.reason, explanation.country) {
         (Verdict::Pass, ..) => &mut counters.passed,
-        (Verdict::Drop, Reason::Deny, _) => &mut counters.denied,
-        (Verdict::Drop, _, Some(country)) => counters.countries.entry(country).or_default(),
-        (Verdict::Drop, _, None) => &mut counters.unknown,
+        (_, Reason::Deny, _) => &mut counters.denied,
+        (_, _, Some(country)) => counters.countries.entry(country).or_default(),
+        (_, _, None) => &mut counters.unknown,
     }
 }
 
@@ -166,7 +166,9 @@ fn by_name(counters: &Counters) -> BTreeMap<String, Counter> {
         malformed,
         non_ip,
         unknown,
+        replies,
         countries,
+        admitted,
     } = counters;
     let named = [
         ("passed", passed),
@@ -174,12 +176,16 @@ fn by_name(counters: &Counters) -> BTreeMap<String, Counter> {
         ("malformed", malformed),
         ("not IP", non_ip),
         ("unknown", unknown),
+        ("replies", replies),
     ];
     let named = named.map(|(name, counter)| (name.to_owned(), *counter));
     let countries = countries
         .iter()
         .map(|(country, counter)| (country.to_string(), *counter));
-    named.into_iter().chain(countries).collect()
+    let admitted = admitted
+        .iter()
+        .map(|(country, counter)| (format!("passed from {country}"), *counter));
+    named.into_iter().chain(countries).chain(admitted).collect()
 }
 
 #[cfg(test)]

@@ -113,6 +113,7 @@ pub fn run(plan: &Plan<'_>, mut tell: impl FnMut(Stage)) -> Result<Outcome, Demo
             ruleset: &ruleset,
             engine,
             monitor: false,
+            effective_from: None,
             log: false,
         })
     })?;

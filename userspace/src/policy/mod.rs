@@ -10,11 +10,14 @@
 //!
 //! 1. A prefix of `allow` passes, a prefix of `deny` drops. Where both apply, the longer prefix decides, and
 //!    of equal ones `allow`.
-//! 2. A special-purpose address passes: see [`special_purpose`].
-//! 3. The country rule, for an address whose country the data knows.
-//! 4. An address that the data does not know passes when countries are blocked, and drops when only some
-//!    are admitted.
+//! 2. An address that carries an IPv4 address is judged by that: see [`carrier`].
+//! 3. A special-purpose address passes: see [`special_purpose`].
+//! 4. The first rule for ports that names the packet's destination port; for all other packets the country rule. An
+//!    address that no data knows passes where countries are blocked, and drops where only some are admitted,
+//!    unless the policy says otherwise.
+//! 5. What 4 would drop passes all the same if it answers what this host began, or before the policy takes effect.
 
+pub mod carrier;
 pub mod config;
 pub mod groups;
 mod ruleset;
@@ -29,8 +32,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::geoip::Country;
 
+pub use geodrop_common::ports::Protocol;
 pub use ruleset::{Classified, Ruleset};
-pub use verdict::{Explanation, Reason, Verdict, explain};
+pub use verdict::{Explanation, Reason, Verdict, explain, explain_port};
 
 /// Which addresses pass and which drop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,15 +97,6 @@ pub struct Ports {
     pub protocol: Protocol,
     /// The ports, the first not above the last.
     pub numbers: RangeInclusive<u16>,
-}
-
-/// A protocol that has ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Protocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
 }
 
 /// What becomes of addresses that no data knows.

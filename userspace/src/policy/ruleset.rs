@@ -5,9 +5,14 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use geodrop_common::{Action, Class, Entry, Slot, class::CAPACITY};
+use geodrop_common::{
+    Class, Entry, Rule, Slot,
+    class::CAPACITY,
+    judgement,
+    ports::{self, Protocol},
+};
 
-use super::{CountryRule, Policy, special_purpose};
+use super::{Count, CountryRule, Policy, Unknown, carrier, special_purpose};
 use crate::{
     geoip::{Country, Located, Regions},
     range::{Address, Labelled, Range, find, flatten, join_adjacent, overlay},
@@ -23,6 +28,7 @@ pub type Classified<A> = Labelled<A, Class>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruleset {
     classes: Vec<Entry>,
+    ports: Vec<u64>,
     ipv4: Vec<Classified<Ipv4Addr>>,
     ipv6: Vec<Classified<Ipv6Addr>>,
 }
@@ -32,11 +38,12 @@ impl Ruleset {
     #[must_use]
     pub fn new(policy: &Policy, regions: &Regions) -> Self {
         let mut classes = Classes::default();
-        classes.class(policy.countries.entry(None));
+        classes.class(policy.entry(None));
         let ipv4 = classified(policy, regions.ipv4(), &mut classes);
         let ipv6 = classified(policy, regions.ipv6(), &mut classes);
         Self {
             classes: classes.entries,
+            ports: ports(policy),
             ipv4,
             ipv6,
         }
@@ -57,6 +64,14 @@ impl Ruleset {
             .unwrap_or(Entry::PASS)
     }
 
+    /// Which rule is for which port, laid out as [`ports`] says; empty if no rule is for some ports only.
+    ///
+    /// [`ports`]: geodrop_common::ports
+    #[must_use]
+    pub fn ports(&self) -> &[u64] {
+        &self.ports
+    }
+
     /// The class of an address; in O(log n).
     #[must_use]
     pub fn class(&self, address: IpAddr) -> Class {
@@ -65,6 +80,27 @@ impl Ruleset {
             IpAddr::V6(address) => find(&self.ipv6, address).map(|classified| classified.label),
         };
         found.unwrap_or(Class::DEFAULT)
+    }
+
+    /// What the class of an address means, or the class of the address that it carries.
+    #[must_use]
+    pub fn meaning(&self, address: IpAddr) -> Entry {
+        let entry = self.entry(self.class(address));
+        let carried = match address {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => judgement::carried(address, entry.carried()),
+        };
+        carried.map_or(entry, |carried| self.entry(self.class(carried.into())))
+    }
+
+    /// The rule that packets to a port come under; without a port, the one for all that have none.
+    #[must_use]
+    pub fn rule(&self, port: Option<(Protocol, u16)>) -> Rule {
+        let found = port.and_then(|(protocol, port)| {
+            let word = self.ports.get(ports::word(protocol, port))?;
+            Some(ports::rule(*word, port))
+        });
+        found.unwrap_or(Rule::GENERAL)
     }
 
     /// The IPv4 ranges, sorted and disjoint.
@@ -81,21 +117,71 @@ impl Ruleset {
 }
 
 impl CountryRule {
-    /// What it means for packets to come from a country, or from an address that no data knows.
-    fn entry(&self, country: Option<Country>) -> Entry {
-        let drops = match (self, country) {
+    /// Whether it is against a country, or against addresses that no data knows.
+    pub(super) fn is_against(&self, country: Option<Country>, unknown: Option<Unknown>) -> bool {
+        match (self, country) {
             (Self::Block(blocked), Some(country)) => blocked.contains(&country),
-            (Self::Block(_), None) => false,
             (Self::Only(admitted), Some(country)) => !admitted.contains(&country),
-            (Self::Only(_), None) => true,
-        };
-        if drops {
-            let slot = country.and_then(|country| Slot::of_country(country.code()));
-            Entry::new(Action::Drop, slot.unwrap_or(Slot::UNKNOWN))
-        } else {
-            Entry::PASS
+            (Self::Block(_), None) => unknown == Some(Unknown::Block),
+            (Self::Only(_), None) => unknown != Some(Unknown::Pass),
         }
     }
+}
+
+impl Policy {
+    /// What it means for packets to come from a country, or from an address that no data knows.
+    fn entry(&self, country: Option<Country>) -> Entry {
+        let is_against = |rule: &CountryRule| rule.is_against(country, self.unknown);
+        let of_ports = self.rules.iter().map(|rule| is_against(&rule.countries));
+        let rules: Vec<bool> = [is_against(&self.countries)]
+            .into_iter()
+            .chain(of_ports)
+            .collect();
+
+        let mut against = (0..)
+            .map(Rule::masked)
+            .zip(&rules)
+            .filter(|(_, against)| **against)
+            .fold(0, |set, (rule, _)| set | rule.bit());
+        if rules.iter().all(|against| *against) {
+            against |= Rule::LATER_FRAGMENT.bit();
+        }
+        if rules.contains(&true) {
+            against |= Rule::NO_PORTS.bit();
+        }
+
+        let code = country.map(Country::code);
+        let admitted = match self.count {
+            Count::Blocked => None,
+            Count::All => code.and_then(Slot::of_admitted),
+        };
+        let passed = admitted.unwrap_or(Slot::PASSED);
+        if against == 0 {
+            return Entry::pass(passed);
+        }
+        let refused = code.and_then(Slot::of_country).unwrap_or(Slot::UNKNOWN);
+        Entry::ruled(against, refused, passed)
+    }
+}
+
+/// The first rule that names a port has it.
+fn ports(policy: &Policy) -> Vec<u64> {
+    if policy.rules.is_empty() {
+        return Vec::new();
+    }
+    let mut words = vec![0; ports::WORDS];
+    let numbers = (1..).map_while(Rule::of_ports);
+    for (rule, number) in policy.rules.iter().zip(numbers) {
+        for ports in &rule.ports {
+            for port in ports.numbers.clone() {
+                let word = &mut words[ports::word(ports.protocol, port)];
+                if ports::rule(*word, port) == Rule::GENERAL {
+                    *word = ports::with_rule(*word, port, number);
+                }
+            }
+        }
+    }
+    words
 }
 
 /// The list that a prefix stands on. Where both lists have a prefix, the lesser wins.
@@ -111,16 +197,24 @@ fn classified<A: Address>(
     regions: &[Located<A>],
     classes: &mut Classes,
 ) -> Vec<Classified<A>> {
-    let default = policy.countries.entry(None);
+    let default = policy.entry(None);
 
     let countries = regions
         .iter()
-        .map(|located| Labelled::new(located.range, policy.countries.entry(Some(located.label))));
+        .map(|located| Labelled::new(located.range, policy.entry(Some(located.label))));
     let countries: Vec<_> = countries.filter(|ruled| ruled.label != default).collect();
 
     let special = special_purpose::ranges().into_iter();
     let special: Vec<_> = special
         .map(|range| Labelled::new(range, Entry::PASS))
+        .collect();
+
+    let carriers: Vec<_> = carrier::CARRIERS
+        .iter()
+        .filter_map(|carrier| {
+            let range = Range::of_prefix(carrier.prefix.into())?;
+            Some(Labelled::new(range, Entry::carrying(carrier.carried)))
+        })
         .collect();
 
     let listed = |prefixes: &[_], list| -> Vec<_> {
@@ -137,11 +231,12 @@ fn classified<A: Address>(
     let prefixes: Vec<_> = prefixes
         .map(|piece| match piece.label {
             ListedIn::Allow => Labelled::new(piece.range, Entry::PASS),
-            ListedIn::Deny => Labelled::new(piece.range, Entry::new(Action::Drop, Slot::DENIED)),
+            ListedIn::Deny => Labelled::new(piece.range, Entry::DENY),
         })
         .collect();
 
-    let mut ruled = overlay(&overlay(&countries, &special), &prefixes);
+    let ruled = overlay(&overlay(&countries, &special), &carriers);
+    let mut ruled = overlay(&ruled, &prefixes);
     ruled.retain(|ruled| ruled.label != default);
     join_adjacent(&mut ruled);
     ruled
@@ -160,8 +255,9 @@ struct Classes {
 impl Classes {
     /// The class with this meaning.
     fn class(&mut self, entry: Entry) -> Class {
-        // One class a country, and those of what passed, was denied and is unknown: the number always fits.
-        const { assert!(Country::COUNT + 3 <= CAPACITY && CAPACITY <= u16::MAX as usize) };
+        // One class a country, and those of what passed, was denied, is unknown, and carries an address at one of
+        // two places: the number always fits.
+        const { assert!(Country::COUNT + 5 <= CAPACITY && CAPACITY <= u16::MAX as usize) };
         *self.numbers.entry(entry).or_insert_with(|| {
             let number = u16::try_from(self.entries.len()).unwrap_or_default();
             self.entries.push(entry);

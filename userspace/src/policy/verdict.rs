@@ -10,7 +10,7 @@ use std::{fmt, net::IpAddr};
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::{CountryRule, Policy, special_purpose};
+use super::{CountryRule, Policy, PortRule, Protocol, Refusal, Unknown, carrier, special_purpose};
 use crate::geoip::{Country, Regions};
 
 /// What becomes of packets from an address, were the policy enforced.
@@ -21,6 +21,8 @@ pub enum Verdict {
     Pass,
     /// They are dropped.
     Drop,
+    /// They are dropped, and their sender is told.
+    Reject,
 }
 
 /// The rule that decided.
@@ -70,13 +72,47 @@ pub struct Explanation {
     pub reason: Reason,
 }
 
-/// Judges an address by the rules of a policy. `monitor` counts for nothing here.
+/// Judges an address by the rules of a policy, as if its packets went to no port that a rule names.
+///
+/// `monitor`, `effective_from` and `replies` count for nothing here.
 #[must_use]
 pub fn explain(policy: &Policy, regions: &Regions, ip: IpAddr) -> Explanation {
+    explain_port(policy, regions, ip, None)
+}
+
+/// The same for packets that go to this port.
+#[must_use]
+pub fn explain_port(
+    policy: &Policy,
+    regions: &Regions,
+    ip: IpAddr,
+    port: Option<(Protocol, u16)>,
+) -> Explanation {
     let (country, prefix) = regions.lookup(ip).unzip();
-    let (verdict, reason) = by_prefix(policy, ip)
-        .or_else(|| special_purpose::block_of(ip).map(|_| (Verdict::Pass, Reason::SpecialPurpose)))
-        .unwrap_or_else(|| by_country(&policy.countries, country));
+    if let Some((verdict, reason)) = by_prefix(policy, ip) {
+        return Explanation {
+            ip,
+            country,
+            prefix,
+            verdict,
+            reason,
+        };
+    }
+    if let Some((carried, carrier)) = carrier::carried(ip) {
+        let by_carried = explain_port(policy, regions, carried.into(), port);
+        return Explanation {
+            ip,
+            prefix: by_carried
+                .prefix
+                .and_then(|prefix| carrier::around(prefix, carrier)),
+            ..by_carried
+        };
+    }
+    let (verdict, reason) = if special_purpose::block_of(ip).is_some() {
+        (Verdict::Pass, Reason::SpecialPurpose)
+    } else {
+        by_country(policy, rule(policy, port), country)
+    };
     Explanation {
         ip,
         country,
@@ -84,6 +120,19 @@ pub fn explain(policy: &Policy, regions: &Regions, ip: IpAddr) -> Explanation {
         verdict,
         reason,
     }
+}
+
+/// The country rule for packets to a port.
+fn rule(policy: &Policy, port: Option<(Protocol, u16)>) -> &CountryRule {
+    let names = |rule: &&PortRule| {
+        port.is_some_and(|(protocol, port)| {
+            rule.ports
+                .iter()
+                .any(|ports| ports.protocol == protocol && ports.numbers.contains(&port))
+        })
+    };
+    let found = policy.rules.iter().find(names);
+    found.map_or(&policy.countries, |rule| &rule.countries)
 }
 
 fn by_prefix(policy: &Policy, ip: IpAddr) -> Option<(Verdict, Reason)> {
@@ -97,22 +146,37 @@ fn by_prefix(policy: &Policy, ip: IpAddr) -> Option<(Verdict, Reason)> {
     match (longest(&policy.allow), longest(&policy.deny)) {
         (None, None) => None,
         (allow, deny) if allow >= deny => Some((Verdict::Pass, Reason::Allow)),
-        _ => Some((Verdict::Drop, Reason::Deny)),
+        _ => Some((refused(policy), Reason::Deny)),
     }
 }
 
-fn by_country(rule: &CountryRule, country: Option<Country>) -> (Verdict, Reason) {
-    match (rule, country) {
-        (CountryRule::Block(blocked), Some(country)) if blocked.contains(&country) => {
-            (Verdict::Drop, Reason::Country)
-        }
-        (CountryRule::Block(_), Some(_)) => (Verdict::Pass, Reason::Default),
-        (CountryRule::Block(_), None) => (Verdict::Pass, Reason::Unknown),
-        (CountryRule::Only(admitted), Some(country)) if admitted.contains(&country) => {
-            (Verdict::Pass, Reason::Only)
-        }
-        (CountryRule::Only(_), Some(_)) => (Verdict::Drop, Reason::Only),
-        (CountryRule::Only(_), None) => (Verdict::Drop, Reason::Unknown),
+fn by_country(policy: &Policy, rule: &CountryRule, country: Option<Country>) -> (Verdict, Reason) {
+    let drops = match (rule, country) {
+        (CountryRule::Block(blocked), Some(country)) => blocked.contains(&country),
+        (CountryRule::Only(admitted), Some(country)) => !admitted.contains(&country),
+        (CountryRule::Block(_), None) => policy.unknown == Some(Unknown::Block),
+        (CountryRule::Only(_), None) => policy.unknown != Some(Unknown::Pass),
+    };
+    let reason = match (rule, country) {
+        (_, None) => Reason::Unknown,
+        (CountryRule::Only(_), Some(_)) => Reason::Only,
+        (CountryRule::Block(_), Some(_)) if drops => Reason::Country,
+        (CountryRule::Block(_), Some(_)) => Reason::Default,
+    };
+    (
+        if drops {
+            refused(policy)
+        } else {
+            Verdict::Pass
+        },
+        reason,
+    )
+}
+
+const fn refused(policy: &Policy) -> Verdict {
+    match policy.refusal {
+        Refusal::Drop => Verdict::Drop,
+        Refusal::Reject => Verdict::Reject,
     }
 }
 

@@ -192,8 +192,8 @@ mod tests {
     fn a_probe_comes_from_its_source() {
         for probe in probes() {
             let source = match Source::of(probe.to_frame().unwrap().as_slice()) {
-                Source::Ipv4(address) => IpAddr::V4(address),
-                Source::Ipv6(address) => IpAddr::V6(address),
+                Source::Ipv4 { address, .. } => IpAddr::V4(address),
+                Source::Ipv6 { address, .. } => IpAddr::V6(address),
                 other => panic!("{probe:?} is {other:?}"),
             };
             assert_eq!(source, probe.source);

@@ -76,6 +76,7 @@ fn the_program_for_older_kernels_says_that_it_takes_perfmon() {
         ruleset: &ruleset,
         engine: Engine::default(),
         monitor: false,
+        effective_from: None,
         log: false,
     };
     let error = Generation::load_without_frags(plan)

@@ -45,6 +45,10 @@ impl Place {
         self.directory.join("counters")
     }
 
+    pub(in crate::datapath) fn exceptions(&self) -> PathBuf {
+        self.directory.join("exceptions")
+    }
+
     /// The generations that are pinned here, oldest first.
     pub(in crate::datapath) fn generations(&self) -> Result<Vec<GenerationPins>, DatapathError> {
         let mut generations: Vec<_> = list(&self.directory)?
@@ -111,6 +115,10 @@ impl GenerationPins {
 
     pub(in crate::datapath) fn ipv6(&self) -> PathBuf {
         self.directory.join("ipv6")
+    }
+
+    pub(in crate::datapath) fn control(&self) -> PathBuf {
+        self.directory.join("control")
     }
 
     pub(in crate::datapath) fn about(&self) -> PathBuf {

@@ -1,0 +1,173 @@
+//! A policy's rules, as maps hold them and globals say.
+//!
+//! Globals are set before a program is loaded: what they turn off is dead code to the verifier, and gone.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use aya_ebpf::{
+    Global,
+    bindings::BPF_F_NO_PREALLOC,
+    helpers::generated::bpf_ktime_get_boot_ns,
+    macros::map,
+    maps::{Array, HashMap},
+};
+use geodrop_common::{
+    Action, Class, Entry, Rule, Rules, Table, class,
+    control::{Control, Exception, ExceptionKey, MOST_EXCEPTIONS},
+    ports::{self, Protocol},
+};
+
+use crate::{lpm::LpmTries, multibit::Multibit};
+
+/// The side table: what each class means, as [`Entry`] words; zero is [`Entry::PASS`]. Filled and frozen before the
+/// program is loaded.
+///
+/// A map of many elements, not one element or read-only data, because the verifier refuses a pointer that is moved
+/// by a number known on one path and by a variable on another, unless the loader has `CAP_PERFMON`. Without
+/// `BPF_F_RDONLY_PROG`, because of a frozen map that has it the verifier reads what a program will read, and fails
+/// (`ENOTSUPP`) if the map has more than one element.
+#[map]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "512 fits; const has no other conversion"
+)]
+static CLASSES: Array<u64> = Array::with_max_entries(class::CAPACITY as u32, 0);
+
+/// Which rule is for which port, as [`ports`] lays it out. The loader makes it as large as it needs, and freezes it.
+#[map]
+static PORTS: Array<u64> = Array::with_max_entries(1, 0);
+
+/// What may change while the program runs.
+#[map]
+static CONTROL: Array<Control> = Array::with_max_entries(1, 0);
+
+/// What was decided for single addresses while the filter runs. Outlives the program, as counters do.
+#[map]
+static EXCEPTIONS: HashMap<ExceptionKey, Exception> =
+    HashMap::with_max_entries(MOST_EXCEPTIONS, BPF_F_NO_PREALLOC);
+
+/// Not 0: addresses are looked up in the kernel's LPM tries. 0: in the multibit tries. Set before the program is
+/// loaded, so that the verifier removes the other engine's code.
+#[unsafe(no_mangle)]
+static LPM: Global<u8> = Global::new(0);
+
+/// Not 0: some rules are for some ports only. Set before the program is loaded.
+#[unsafe(no_mangle)]
+static PORT_RULES: Global<u8> = Global::new(0);
+
+/// Not 0: the rules take effect at an instant that [`CONTROL`] holds. Set before the program is loaded.
+#[unsafe(no_mangle)]
+static HELD_BACK: Global<u8> = Global::new(0);
+
+/// The rules of the policy that the loader chose, over tables of the engine that it chose.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy;
+
+impl Table for Policy {
+    #[inline(always)]
+    fn ipv4(&self, address: Ipv4Addr) -> Class {
+        if LPM.load() == 0 {
+            Multibit.ipv4(address)
+        } else {
+            LpmTries.ipv4(address)
+        }
+    }
+
+    #[inline(always)]
+    fn ipv6(&self, address: Ipv6Addr) -> Class {
+        if LPM.load() == 0 {
+            Multibit.ipv6(address)
+        } else {
+            LpmTries.ipv6(address)
+        }
+    }
+}
+
+impl Rules for Policy {
+    #[inline(always)]
+    fn entry(&self, class: Class) -> Entry {
+        // Never `None`: a class is below the array's capacity. The verifier wants to see the check.
+        let word = CLASSES.get(class.number().into()).copied();
+        word.map_or(Entry::PASS, Entry::from_word)
+    }
+
+    #[inline(always)]
+    fn have_ports(&self) -> bool {
+        PORT_RULES.load() != 0
+    }
+
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "a place among 16384 words")]
+    fn of_port(&self, protocol: Protocol, port: u16) -> Rule {
+        // Never `None` if there are rules for ports: the map has a word for every port.
+        let word = PORTS.get(ports::word(protocol, port) as u32).copied();
+        word.map_or(Rule::GENERAL, |word| ports::rule(word, port))
+    }
+
+    #[inline(always)]
+    fn exception(&self, source: IpAddr) -> Option<Action> {
+        if control()?.exceptions == 0 {
+            return None;
+        }
+        exception(&match source {
+            IpAddr::V4(address) => address.into(),
+            IpAddr::V6(address) => address.into(),
+        })
+    }
+
+    #[inline(always)]
+    fn are_held_back(&self) -> bool {
+        if HELD_BACK.load() == 0 {
+            return false;
+        }
+        // Never `None`: the map has one element.
+        let Some(control) = CONTROL.get_ptr_mut(0) else {
+            return false;
+        };
+        // SAFETY: the kernel returned the element of the array, which lives as long as the map and is aligned to 8 bytes.
+        // The loader may write it meanwhile, and so may another CPU: each word is read and written whole.
+        let effective_from = unsafe { (&raw const (*control).effective_from).read_volatile() };
+        if effective_from == 0 {
+            return false;
+        }
+        if boot_time() < effective_from {
+            return true;
+        }
+        // From now on nobody needs the clock.
+        // SAFETY: as above.
+        unsafe { (&raw mut (*control).effective_from).write_volatile(0) };
+        false
+    }
+}
+
+/// What may change while the program runs; never `None`, as the map has one element.
+#[inline(always)]
+fn control() -> Option<&'static Control> {
+    CONTROL.get(0)
+}
+
+/// Whether a generation on trial is to give way to the one before it.
+#[inline(always)]
+#[must_use]
+pub fn trial_is_over() -> bool {
+    match control() {
+        Some(control) if control.trial_until != 0 => boot_time() >= control.trial_until,
+        _ => false,
+    }
+}
+
+/// The exception for an address, if there is one that still holds.
+#[inline(always)]
+fn exception(key: &ExceptionKey) -> Option<Action> {
+    // SAFETY: the element may be replaced while we read it; then we read some of the old and some of the new one, both
+    // of which somebody decided for this address. Nothing in it can be out of bounds.
+    let exception = unsafe { EXCEPTIONS.get(key) }?;
+    (boot_time() < exception.until).then(|| exception.action())
+}
+
+/// Nanoseconds of the boot-time clock.
+#[inline(always)]
+fn boot_time() -> u64 {
+    // SAFETY: the helper takes nothing and returns a number.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
