@@ -41,6 +41,7 @@ use geodrop_bench::{
 const EFFORT: Effort = Effort {
     turn: Duration::from_millis(40),
     least_runs: 1 << 18,
+    parts: 2,
     time: Duration::from_secs(4),
     least_rounds: 7,
     most_rounds: 15,
@@ -85,16 +86,17 @@ fn bench_family<A: Family>(
             let addresses = traffic.addresses(&ranges, &real, traffic::COUNT);
             lookups.look_up(&addresses).expect("setting the addresses");
             let name = format!("{} {}/{}", A::NAME, table.name(), traffic.name());
-            let chosen = criterion_rows(criterion, &name, &lookups);
+            let chosen = criterion_rows(criterion, &name, &mut lookups);
             if chosen {
                 let effort = match purpose {
                     Purpose::Measure => EFFORT,
                     Purpose::Try => Effort::TRY,
                 };
-                let rounds = Rounds::measure(&effort, Program::ALL, |program, runs| {
-                    lookups.time(program, runs)
-                })
-                .expect("a test run");
+                let rounds =
+                    Rounds::measure(&effort, Program::ALL, &Program::APART, |program, runs| {
+                        lookups.time(program, runs)
+                    })
+                    .expect("a test run");
                 costs.push(Case {
                     name,
                     ranges: ranges.len(),
@@ -109,7 +111,11 @@ fn bench_family<A: Family>(
 }
 
 /// Criterion's rows of one case: whole runs. Returns whether it was asked for any.
-fn criterion_rows<A: Family>(criterion: &mut Criterion, name: &str, lookups: &Lookups<A>) -> bool {
+fn criterion_rows<A: Family>(
+    criterion: &mut Criterion,
+    name: &str,
+    lookups: &mut Lookups<A>,
+) -> bool {
     let mut group = criterion.benchmark_group(format!("kernel lookup/{name}"));
     group.throughput(Throughput::Elements(1));
     let mut chosen = false;

@@ -69,7 +69,7 @@ mod tests {
             ..Effort::TRY
         };
         // A run takes tenths of nanoseconds.
-        let rounds = Rounds::measure(&effort, [0, 1, 2], |program: usize, runs| {
+        let rounds = Rounds::measure(&effort, [0, 1, 2], &[1], |program: usize, runs| {
             Ok::<_, Infallible>(Duration::from_nanos(times[program] * runs / 10))
         });
         Costs::of(&rounds.unwrap())

@@ -9,14 +9,28 @@
 //! measured. So the whole system call is timed, over so many runs that entering and leaving the kernel, some
 //! microseconds, does not show. What counts is the time that this thread had a CPU for itself: a run waits for
 //! nothing, and on a machine that does other things as well the clock on the wall would count these.
+//!
+//! When a test run begins and when it ends, the kernel writes anew by which jumps it reaches XDP programs (its
+//! *dispatcher*), and sleeps until no CPU takes the old ones: some 10 ms. The CPU halts meanwhile and is another virtual machine's,
+//! and then neither caches nor clock are what they were. All that is spared for a program that is attached
+//! somewhere. So the one that is measured is, to the loopback interface of a network namespace of our own, where no packet ever
+//! comes: nothing is between its untimed runs and those that count. Only that one: the more programs the dispatcher tells
+//! apart, the longer is the way to some of them, by up to 3 ns. While the kernel puts one in the place of another, a thread
+//! that does nothing keeps the CPU busy.
 
-use std::{marker::PhantomData, time::Duration};
+use std::{
+    hint,
+    marker::PhantomData,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail, ensure};
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, Map, MapData},
-    programs::{TestRun as _, TestRunOptions, TestRunResult, Xdp},
+    programs::{TestRun as _, TestRunOptions, TestRunResult, Xdp, XdpMode, xdp::XdpLinkId},
 };
 use geodrop::{
     datapath::{fill, object},
@@ -26,6 +40,7 @@ use geodrop::{
         lpm::{self, Entry},
         multibit::{Image, TooLarge},
     },
+    testbed::Namespace,
 };
 
 use crate::{built, family::Family, measure::cpu_time, privilege::Privilege};
@@ -35,6 +50,9 @@ const AT_ONCE: u32 = 1 << 22;
 
 /// The shortest frame that the kernel takes. Nobody reads it.
 const FRAME: [u8; 14] = [0; 14];
+
+/// The loopback interface of every network namespace.
+const LOOPBACK: u32 = 1;
 
 /// What a run of a program does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +70,10 @@ impl Program {
         Self::Lookup(Engine::Lpm),
         Self::Lookup(Engine::Multibit),
     ];
+
+    /// The programs that read so much memory that nothing of the others' is left in the caches: the trie of the world takes
+    /// tens of megabytes.
+    pub const APART: [Self; 1] = [Self::Lookup(Engine::Lpm)];
 
     /// The name, as it stands in the names of benches and of kernel programs.
     #[must_use]
@@ -97,6 +119,10 @@ pub struct Lookups<A> {
     ebpf: Ebpf,
     /// How many addresses there are to look up.
     addresses: u32,
+    /// Where programs are attached.
+    namespace: Namespace,
+    /// The program that is.
+    attached: Option<(Program, XdpLinkId)>,
     family: PhantomData<A>,
 }
 
@@ -112,12 +138,13 @@ impl<A: Family> Lookups<A> {
             addresses.is_power_of_two(),
             "{addresses} addresses are not a power of two"
         );
+        let namespace = Namespace::new()?;
         privilege
-            .with(|| Self::load_here(tables, addresses))
+            .with(|| Self::load_here(tables, addresses, namespace))
             .context("changing what this thread may do")?
     }
 
-    fn load_here(tables: &Tables<A>, addresses: u32) -> anyhow::Result<Self> {
+    fn load_here(tables: &Tables<A>, addresses: u32, namespace: Namespace) -> anyhow::Result<Self> {
         let Tables { entries, image } = tables;
         let mask = addresses - 1;
         let words = u32::try_from(image.words().len())?;
@@ -137,20 +164,55 @@ impl<A: Family> Lookups<A> {
         fill::trie(&trie, map(&ebpf, &trie)?, entries)?;
         geodrop::datapath::image::fill(&images, map(&ebpf, &images)?, image)?;
         for program in Program::ALL {
-            let symbol = program.symbol::<A>();
-            let program: &mut Xdp = ebpf
-                .program_mut(&symbol)
-                .and_then(|program| program.try_into().ok())
-                .ok_or_else(|| missing(&symbol))?;
-            program
+            xdp_mut::<A>(&mut ebpf, program)?
                 .load()
-                .with_context(|| format!("loading {symbol}"))?;
+                .with_context(|| format!("loading {}", program.symbol::<A>()))?;
         }
         Ok(Self {
             ebpf,
             addresses,
+            namespace,
+            attached: None,
             family: PhantomData,
         })
+    }
+
+    /// Attaches a program where no packet comes, instead of the one that was attached before.
+    fn attach(&mut self, program: Program) -> anyhow::Result<()> {
+        if self
+            .attached
+            .as_ref()
+            .is_some_and(|(one, _)| *one == program)
+        {
+            return Ok(());
+        }
+        let link = match self.attached.take() {
+            Some((before, link)) => Some(xdp_mut::<A>(&mut self.ebpf, before)?.take_link(link)?),
+            None => None,
+        };
+        let Self {
+            ebpf, namespace, ..
+        } = self;
+        let next = xdp_mut::<A>(ebpf, program)?;
+        let link = awake(|| match link {
+            Some(link) => Ok(next.attach_to_link(link)),
+            None => namespace.run(|| next.attach_to_if_index(LOOPBACK, XdpMode::Skb)),
+        })?;
+        let link = link.with_context(|| format!("attaching {}", program.symbol::<A>()))?;
+        self.attached = Some((program, link));
+        Ok(())
+    }
+
+    /// Detaches what is attached: others are to be measured.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn detach(&mut self) -> anyhow::Result<()> {
+        if let Some((program, link)) = self.attached.take() {
+            xdp_mut::<A>(&mut self.ebpf, program)?.detach(link)?;
+        }
+        Ok(())
     }
 
     /// Sets what is looked up, again and again from the first to the last.
@@ -180,8 +242,9 @@ impl<A: Family> Lookups<A> {
     ///
     /// # Errors
     ///
-    /// When the kernel refuses a run.
-    pub fn time(&self, program: Program, runs: u64) -> anyhow::Result<Duration> {
+    /// When the kernel refuses a run, or to attach the program.
+    pub fn time(&mut self, program: Program, runs: u64) -> anyhow::Result<Duration> {
+        self.attach(program)?;
         let symbol = program.symbol::<A>();
         let program = self.program(&symbol)?;
         let mut left = runs;
@@ -238,6 +301,35 @@ impl<A: Family> Lookups<A> {
             .and_then(|program| program.try_into().ok())
             .ok_or_else(|| missing(symbol))
     }
+}
+
+fn xdp_mut<A: Family>(ebpf: &mut Ebpf, program: Program) -> anyhow::Result<&mut Xdp> {
+    let symbol = program.symbol::<A>();
+    ebpf.program_mut(&symbol)
+        .and_then(|program| program.try_into().ok())
+        .ok_or_else(|| missing(&symbol))
+}
+
+/// Keeps this CPU from halting while `work` sleeps in the kernel: a thread waits beside it, and is on the same CPU if this
+/// one [stays](crate::measure::stay_on_this_cpu) there.
+fn awake<T>(work: impl FnOnce() -> T) -> T {
+    /// Set when it is dropped, so that nobody waits for a work that panicked.
+    struct Done<'a>(&'a AtomicBool);
+    impl Drop for Done<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                hint::spin_loop();
+            }
+        });
+        let _done = Done(&done);
+        work()
+    })
 }
 
 fn run(program: &Xdp, repeat: u32) -> anyhow::Result<TestRunResult> {

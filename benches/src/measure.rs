@@ -5,6 +5,10 @@
 //! one time of each, and every difference or ratio is taken within a round, where what slows one down
 //! slows the other too. The median of the rounds counts, and the interval around it assumes nothing about
 //! how times are distributed.
+//!
+//! A difference of a few nanoseconds is small beside what a neighbour on the same processor adds for some milliseconds.
+//! So within a round the things whose difference it is are taken in [parts](Effort::parts), side by side. One that
+//! would throw the memory of the others out of the caches has a turn of its own.
 
 use std::{
     fmt, io,
@@ -26,6 +30,8 @@ pub struct Effort {
     pub turn: Duration,
     /// The fewest runs of a thing in a round, however long they take.
     pub least_runs: u64,
+    /// In how many parts the turns of things that are taken side by side are cut, at least one.
+    pub parts: u64,
     /// As many rounds as fit into this time,
     pub time: Duration,
     /// but no fewer than these, and at least one,
@@ -39,12 +45,13 @@ impl Effort {
     pub const TRY: Self = Self {
         turn: Duration::ZERO,
         least_runs: 1,
+        parts: 1,
         time: Duration::ZERO,
         least_rounds: 1,
         most_rounds: 1,
     };
 
-    /// How many runs of a thing make a turn, if `runs` of them take `time`.
+    /// How many runs of a thing make a turn, if `runs` of them take `time`: as many in each part.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
@@ -54,7 +61,8 @@ impl Effort {
     fn runs(&self, time: Duration, runs: u64) -> u64 {
         let cost = nanoseconds(time).max(1.0) / runs.max(1) as f64;
         let fitting = nanoseconds(self.turn) / cost;
-        (fitting as u64).max(self.least_runs).max(1)
+        let runs = (fitting as u64).max(self.least_runs).max(1);
+        runs.next_multiple_of(self.parts.max(1))
     }
 }
 
@@ -69,9 +77,10 @@ impl<const N: usize> Rounds<N> {
     /// Takes rounds; `time` says how long so many runs of a thing took. A first round that does not count shows how
     /// many runs of each thing make a turn.
     ///
-    /// A thing's turn begins with a quarter of its runs untimed, so that what the thing before it left in the
-    /// caches is gone. Each round goes through the things in the opposite order of the round before, so that whatever
-    /// comes and goes slowly favours none.
+    /// A round first takes what is not `apart`, side by side: each has as many runs untimed as are counted later, which
+    /// bring back what it reads; then they take turns by parts, and a part too begins with as many runs untimed, so that
+    /// what the one before it left in the nearest caches is gone. Then comes each that is `apart`, after as many
+    /// runs untimed. Every other round goes the opposite way, so that whatever comes and goes slowly favours none.
     ///
     /// # Errors
     ///
@@ -80,9 +89,10 @@ impl<const N: usize> Rounds<N> {
         clippy::cast_precision_loss,
         reason = "a turn has fewer runs than 2^53"
     )]
-    pub fn measure<T: Copy, E>(
+    pub fn measure<T: Copy + PartialEq, E>(
         effort: &Effort,
         things: [T; N],
+        apart: &[T],
         mut time: impl FnMut(T, u64) -> Result<Duration, E>,
     ) -> Result<Self, E> {
         let begin = Instant::now();
@@ -90,18 +100,40 @@ impl<const N: usize> Rounds<N> {
         for (thing, runs) in things.into_iter().zip(&mut runs) {
             *runs = effort.runs(time(thing, *runs)?, *runs);
         }
-        let mut order: [usize; N] = std::array::from_fn(|thing| thing);
+        let (far, near): (Vec<usize>, Vec<usize>) =
+            (0..N).partition(|&thing| apart.contains(&things[thing]));
+        let mut turns = vec![near];
+        turns.extend(far.into_iter().map(|thing| vec![thing]));
         let mut rounds = Vec::new();
         while rounds.len() < effort.least_rounds.max(1)
             || rounds.len() < effort.most_rounds && begin.elapsed() < effort.time
         {
             let mut times = [0.0; N];
-            for thing in order {
-                time(things[thing], runs[thing].div_ceil(4))?;
-                let taken = time(things[thing], runs[thing])?;
-                times[thing] = nanoseconds(taken) / runs[thing] as f64;
+            for turn in &turns {
+                for &thing in turn {
+                    time(things[thing], runs[thing])?;
+                }
+                // What is alone has nobody's remains to clear away.
+                let parts = if turn.len() > 1 {
+                    effort.parts.max(1)
+                } else {
+                    1
+                };
+                for _ in 0..parts {
+                    for &thing in turn {
+                        let part = runs[thing] / parts;
+                        if parts > 1 {
+                            time(things[thing], part)?;
+                        }
+                        let taken = time(things[thing], part)?;
+                        times[thing] += nanoseconds(taken) / runs[thing] as f64;
+                    }
+                }
             }
-            order.reverse();
+            turns.reverse();
+            for turn in &mut turns {
+                turn.reverse();
+            }
             rounds.push(times);
         }
         Ok(Self {
@@ -277,7 +309,7 @@ mod tests {
         };
         let mut order = String::new();
         let mut clock = 0;
-        let rounds = Rounds::measure(&effort, ["a", "b"], |thing, runs| {
+        let rounds = Rounds::measure(&effort, ["a", "b"], &["b"], |thing, runs| {
             order = format!("{order}{thing}{runs} ");
             clock += 1;
             let cost = if thing == "a" { 5 } else { 8 };
@@ -285,11 +317,40 @@ mod tests {
             Ok::<_, Infallible>(Duration::from_nanos(runs * (cost + clock)))
         })
         .unwrap();
-        assert_eq!(order, "a8 b8 a2 a8 b2 b8 b2 b8 a2 a8 ");
+        assert_eq!(order, "a8 b8 a8 a8 b8 b8 b8 b8 a8 a8 ");
         assert_eq!((rounds.count(), rounds.runs()), (2, [8, 8]));
         // The clock stood at 4, 6, 8 and 10 when it counted.
         let Estimate { median, low, high } = rounds.estimate(|[a, b]| b - a);
         assert!(near(low, 1.0) && near(high, 5.0) && near(median, 3.0));
+    }
+
+    #[test]
+    fn what_is_not_apart_is_taken_by_parts() {
+        let effort = Effort {
+            least_runs: 7,
+            parts: 2,
+            least_rounds: 2,
+            ..Effort::TRY
+        };
+        let mut order = String::new();
+        let rounds = Rounds::measure(&effort, ["a", "b", "c"], &["b"], |thing, runs| {
+            order = format!("{order}{thing}{runs} ");
+            let cost = match thing {
+                "a" => 3,
+                "b" => 50,
+                _ => 4,
+            };
+            Ok::<_, Infallible>(Duration::from_nanos(runs * cost))
+        })
+        .unwrap();
+        let rest = order.strip_prefix("a7 b7 c7 ").unwrap();
+        let one = "a8 c8 a4 a4 c4 c4 a4 a4 c4 c4 b8 b8 ";
+        let other = "b8 b8 c8 a8 c4 c4 a4 a4 c4 c4 a4 a4 ";
+        assert_eq!(rest, format!("{one}{other}"));
+        assert_eq!(rounds.runs(), [8, 8, 8]);
+        // What is not counted costs nothing.
+        let times = rounds.estimate(|[a, b, c]| a + 10.0 * b + 1000.0 * c);
+        assert!(near(times.low, 4503.0) && near(times.high, 4503.0));
     }
 
     #[test]
@@ -301,7 +362,7 @@ mod tests {
         };
         let of_cost = |cost| {
             let time = |(), runs| Ok::<_, Infallible>(Duration::from_nanos(runs * cost));
-            Rounds::measure(&effort, [()], time).unwrap().runs()
+            Rounds::measure(&effort, [()], &[], time).unwrap().runs()
         };
         assert_eq!(of_cost(10), [100]);
         assert_eq!(of_cost(400), [4]);
@@ -318,7 +379,7 @@ mod tests {
                 ..Effort::TRY
             };
             let time = |(), _| Ok::<_, Infallible>(Duration::ZERO);
-            Rounds::measure(&effort, [()], time).unwrap().count()
+            Rounds::measure(&effort, [()], &[], time).unwrap().count()
         };
         assert_eq!(count(3, 9, Duration::ZERO), 3);
         assert_eq!(count(3, 9, Duration::from_hours(1)), 9);
@@ -327,7 +388,7 @@ mod tests {
 
     #[test]
     fn an_error_ends_the_rounds() {
-        let rounds = Rounds::measure(&Effort::TRY, [0], |_, _| Err::<Duration, _>("refused"));
+        let rounds = Rounds::measure(&Effort::TRY, [0], &[], |_, _| Err::<Duration, _>("refused"));
         assert_eq!(rounds.unwrap_err(), "refused");
     }
 
