@@ -118,6 +118,15 @@ impl System {
         lineage
     }
 
+    /// Whether a process is in this thread's network namespace. Where that may not be seen, it is.
+    pub(super) fn is_in_this_network(&self, process: u32) -> bool {
+        let namespace = |of: &str| fs::read_link(self.path(format!("proc/{of}/ns/net"))).ok();
+        match (namespace("thread-self"), namespace(&process.to_string())) {
+            (Some(this), Some(other)) => this == other,
+            _ => true,
+        }
+    }
+
     /// The first of these variables that the process was started with; `None` also where this user may not read.
     pub(super) fn variable(&self, process: u32, names: &[&str]) -> Option<String> {
         let environment = fs::read(self.path(format!("proc/{process}/environ"))).ok()?;

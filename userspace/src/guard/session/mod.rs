@@ -9,10 +9,11 @@
 //!    connections to ports that are listened at. Under tmux and screen the shell comes from a server that is nobody's
 //!    child any more, and it is the terminal in front of it that the administrator sits at. The same user is whom the
 //!    kernel noted at the login (`loginuid`); where it noted none, the one who runs the outermost login shell. Where
-//!    there is neither, as in a service that `systemctl` started, all logins count: one of them is whose it was.
+//!    there is neither, as in a service that `systemctl` started, all logins in this network namespace count: one of
+//!    them may be theirs who started it.
 //! 3. **`SSH_CONNECTION` and `SSH_CLIENT`** in what processes of the lineage were started with. Shells in tmux keep
-//!    them when the connection has long ended: one that has ended counts only where the other ways found nobody, or
-//!    below mosh, which begins with an ssh connection and ends it.
+//!    them when the connection has long ended: one that has ended counts only where the other ways found nobody for
+//!    certain, or below mosh, which begins with an ssh connection and ends it.
 //!
 //! Not found: a session in another process namespace (`docker exec` from a host's session); whoever sits behind a
 //! proxy or a jump host on this host itself; the outer address of a tunnel or VPN that a session comes through; where
@@ -66,8 +67,9 @@ pub(super) fn find(system: &System, process: u32) -> Found {
     for ancestor in &lineage {
         found.add_sockets(&mut holders, ancestor, true);
     }
-    found.add_logins(system, &mut holders, process, &lineage);
-    found.add_variables(system, &mut holders, &lineage);
+    let holds = !found.sessions.is_empty();
+    let logged_in = found.add_logins(system, &mut holders, process, &lineage);
+    found.add_variables(system, &mut holders, &lineage, holds || logged_in);
     found
 }
 
@@ -101,31 +103,45 @@ impl Found {
         }
     }
 
+    /// Adds the logins of whoever this process belongs to; returns whether there is one that is certainly theirs.
     fn add_logins(
         &mut self,
         system: &System,
         holders: &mut Holders<'_>,
         process: u32,
         lineage: &[Process],
-    ) {
+    ) -> bool {
+        let mut certain = false;
         let mut seen: BTreeSet<u32> = lineage.iter().map(|ancestor| ancestor.id).collect();
         let owner = Owner::of(system, process, lineage);
         let leaders = system.processes();
         for leader in leaders.iter().filter(|process| process.leads_a_terminal()) {
             let theirs = system.lineage(leader.id);
-            if !owner.may_be(&Owner::of(system, leader.id, &theirs)) {
+            let same = owner.is(&Owner::of(system, leader.id, &theirs));
+            if same == Some(false) {
                 continue;
             }
             for process in &theirs {
-                if seen.insert(process.id) {
+                // Of people unknown, a container's users are surely others.
+                let near = same == Some(true) || system.is_in_this_network(process.id);
+                if near && seen.insert(process.id) {
+                    let before = self.sessions.len();
                     self.add_sockets(holders, process, false);
+                    certain |= same == Some(true) && self.sessions.len() > before;
                 }
             }
         }
+        certain
     }
 
-    fn add_variables(&mut self, system: &System, holders: &mut Holders<'_>, lineage: &[Process]) {
-        let others = !self.sessions.is_empty();
+    /// Adds what variables name; where it is `known` from elsewhere who is there, only what has not ended.
+    fn add_variables(
+        &mut self,
+        system: &System,
+        holders: &mut Holders<'_>,
+        lineage: &[Process],
+        known: bool,
+    ) {
         let mosh = mosh_services(holders, lineage);
         for process in lineage {
             let variable = system.variable(process.id, &["SSH_CONNECTION", "SSH_CLIENT"]);
@@ -136,7 +152,7 @@ impl Found {
                 .around(process.id)
                 .connections()
                 .any(|connection| connection.remote == client.remote);
-            if others && !is_up && mosh.is_empty() {
+            if known && !is_up && mosh.is_empty() {
                 continue;
             }
             let ssh = Service {
@@ -188,12 +204,10 @@ impl Owner {
         }
     }
 
-    /// Whether the other may be the same person; what is not known may be.
-    fn may_be(&self, other: &Self) -> bool {
+    /// Whether the other is the same person; `None`: it is not known.
+    fn is(&self, other: &Self) -> Option<bool> {
         let same = |this: Option<u32>, other: Option<u32>| Some(this? == other?);
-        same(self.login, other.login)
-            .or_else(|| same(self.user, other.user))
-            .unwrap_or(true)
+        same(self.login, other.login).or_else(|| same(self.user, other.user))
     }
 }
 

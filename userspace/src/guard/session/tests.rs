@@ -42,6 +42,13 @@ impl Tree {
         self
     }
 
+    fn network(&self, id: &str, namespace: u32) -> &Self {
+        let link = self.root.path().join("proc").join(id).join("ns/net");
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(format!("net:[{namespace}]"), link).unwrap();
+        self
+    }
+
     fn holds(&self, id: u32, inode: u64) -> &Self {
         symlink(
             format!("socket:[{inode}]"),
@@ -177,7 +184,21 @@ fn a_service_is_everybody_s() {
         .process(70, "geodrop", 1, 70, 0)
         .user(70, 0, NOBODY)
         .net(&tcp(), "");
-    assert_eq!(tree.found(70), ["login sshd-session 1.0.1.1 tcp/22"]);
+    let login = ["login sshd-session 1.0.1.1 tcp/22"];
+    assert_eq!(tree.found(70), login);
+    tree.network("thread-self", 1)
+        .network("20", 1)
+        .network("21", 1);
+    assert_eq!(tree.found(70), login);
+    // Not those in containers.
+    let tree = Tree::new();
+    ssh_and_sudo(&tree)
+        .holds(21, 12)
+        .process(70, "geodrop", 1, 70, 0)
+        .network("thread-self", 1)
+        .network("21", 2)
+        .net(&tcp(), "");
+    assert!(tree.found(70).is_empty());
 }
 
 #[test]
@@ -194,6 +215,23 @@ fn variables_lead_where_no_socket_does() {
     assert_eq!(
         tree.found(50),
         ["own sshd-session 1.0.1.1 tcp/22", "own bash 1.0.1.2 tcp/22"]
+    );
+}
+
+#[test]
+fn logins_of_people_unknown_do_not_outweigh_a_variable() {
+    let tree = Tree::new();
+    ssh_and_sudo(&tree)
+        .holds(21, 12)
+        .process(70, "geodrop", 1, 70, 0)
+        .environment(70, "SSH_CLIENT=1.0.1.9 50000 22")
+        .net(&tcp(), "");
+    assert_eq!(
+        tree.found(70),
+        [
+            "login sshd-session 1.0.1.1 tcp/22",
+            "own geodrop 1.0.1.9 tcp/22"
+        ]
     );
 }
 
