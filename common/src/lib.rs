@@ -15,6 +15,7 @@
 //! and [`counter`].
 #![no_std]
 
+mod checksum;
 pub mod class;
 pub mod control;
 pub mod counter;
@@ -24,6 +25,7 @@ pub mod hash;
 pub mod judgement;
 pub mod multibit;
 pub mod ports;
+pub mod refusal;
 pub mod source;
 pub mod table;
 pub mod transport;

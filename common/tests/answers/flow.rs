@@ -1,13 +1,11 @@
 //! Which packets open a flow, and which answer one.
 
+use crate::wire::{
+    ACK, FIN, LEAD, OUTWARD, Pair, RST, SYN, flags, icmp, packet, raw, transport, udp,
+};
 use geodrop_common::flow::{
     FlowKey, FlowState, ICMP_IDLE_NS, Outgoing, TCP_IDLE_NS, UDP_IDLE_NS, incoming, outgoing,
     remote_hash,
-};
-use proptest::prelude::*;
-
-use crate::wire::{
-    ACK, FIN, LEAD, OUTWARD, Pair, RST, SYN, flags, icmp, packet, raw, transport, udp,
 };
 
 /// Ours and the other's.
@@ -36,11 +34,11 @@ fn key(outward: Pair, protocol: u8) -> FlowKey {
     }
 }
 
-fn sent(pair: Pair, frame: &[u8]) -> Option<Outgoing> {
+pub(crate) fn sent(pair: Pair, frame: &[u8]) -> Option<Outgoing> {
     outgoing(frame, &transport(pair.family(), frame)?)
 }
 
-fn received(pair: Pair, frame: &[u8]) -> Option<FlowKey> {
+pub(crate) fn received(pair: Pair, frame: &[u8]) -> Option<FlowKey> {
     incoming(frame, &transport(pair.family(), frame)?)
 }
 
@@ -191,7 +189,7 @@ fn what_comes_in() {
 }
 
 /// An error of this type that quotes a frame of ours, cut to so many bytes.
-fn error(from: Pair, kind: u8, quoted: &[u8], length: usize) -> Vec<u8> {
+pub(crate) fn error(from: Pair, kind: u8, quoted: &[u8], length: usize) -> Vec<u8> {
     let quoted = packet(quoted);
     let quoted = &quoted[..length.min(quoted.len())];
     icmp(from.step(), from.icmp(), (kind, 1), [0; 4], quoted)
@@ -342,43 +340,4 @@ fn contacted_addresses_spread() {
 fn a_key_has_no_byte_without_a_name() {
     assert_eq!(size_of::<FlowKey>(), 16 + 16 + 2 + 2 + 1 + 3);
     assert_eq!(size_of::<FlowState>(), 8);
-}
-
-proptest! {
-    #[test]
-    #[cfg_attr(miri, ignore = "takes Miri minutes")]
-    fn what_opens_a_flow_is_answered_by_its_reply(
-        (local, remote) in any::<([u8; 16], [u8; 16])>(),
-        is_v4 in any::<bool>(),
-        ports in any::<(u16, u16)>(),
-        is_tcp in any::<bool>(),
-    ) {
-        let first = |bytes: [u8; 16]| *bytes.first_chunk().unwrap();
-        let out = if is_v4 { Pair::Ipv4(first(local), first(remote)) } else { Pair::Ipv6(local, remote) };
-        let (swapped, back) = ((ports.1, ports.0), out.back());
-        let (request, answer) = if is_tcp {
-            (flags(out.step(), ports, SYN), flags(back.step(), swapped, SYN | ACK))
-        } else {
-            (udp(out.step(), ports), udp(back.step(), swapped))
-        };
-        let opened = sent(out, &request).unwrap();
-        prop_assert!(opened.opens);
-        prop_assert_eq!(received(back, &answer), Some(opened.key));
-        let quoting = error(back.elsewhere(), 3, &request, 200);
-        prop_assert_eq!(received(back, &quoting), Some(opened.key));
-    }
-
-    #[test]
-    #[cfg_attr(miri, ignore = "takes Miri minutes")]
-    fn any_bytes_are_judged(mut bytes in prop::collection::vec(any::<u8>(), LEAD..160), protocol in prop::sample::select(vec![1, 6, 17, 58])) {
-        for (pair, place) in OUTWARD.into_iter().zip([9, 6]) {
-            if let Some(byte) = bytes.get_mut(LEAD + place) {
-                *byte = protocol;
-            }
-            if let Some(key) = received(pair, &bytes) {
-                prop_assert_eq!(key.padding, [0; 3]);
-            }
-            let _ = sent(pair, &bytes);
-        }
-    }
 }

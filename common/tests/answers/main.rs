@@ -2,7 +2,9 @@
 //! as etherparse writes them, and any bytes at all.
 
 // Whatever fails here is a failed test.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
+mod any;
 mod flow;
+mod refusal;
 mod wire;

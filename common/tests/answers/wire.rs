@@ -102,6 +102,18 @@ impl Pair {
         PacketBuilder::ip(self.header())
     }
 
+    /// The same with what an answer of ours has in its header.
+    pub(crate) fn answering(self) -> PacketBuilderStep<IpHeaders> {
+        let mut header = self.header();
+        match &mut header {
+            IpHeaders::Ipv4(header, _) => {
+                (header.time_to_live, header.dont_fragment) = (64, true);
+            }
+            IpHeaders::Ipv6(header, _) => header.hop_limit = 64,
+        }
+        PacketBuilder::ip(header)
+    }
+
     /// The same with IPv4 options or an IPv6 extension header.
     pub(crate) fn with_options(self) -> PacketBuilderStep<IpHeaders> {
         let mut header = self.header();

@@ -1,0 +1,156 @@
+//! What is sent back to who sent a packet that is refused.
+//!
+//! | refused | answer |
+//! |---|---|
+//! | a TCP segment with ACK | RST, its SEQ what the segment acknowledges (RFC 9293 section 3.10.7.1) |
+//! | a TCP segment without | RST and ACK, SEQ 0, ACK what comes behind the segment |
+//! | IPv4, any other protocol | ICMP type 3 code 13, administratively prohibited (RFC 1812 section 5.2.7.1) |
+//! | IPv6, any other protocol | ICMP for IPv6 type 1 code 1, administratively prohibited (RFC 4443 section 3.1) |
+//!
+//! An ICMP error quotes the IP header and the 8 octets behind it: ports, or an echo's identifier. Answers are of fixed
+//! sizes, so that the verifier sees their ends.
+//!
+//! What is dropped without an answer:
+//!
+//! | refused | because |
+//! |---|---|
+//! | RST; ICMP other than a query; IGMP | RFC 9293, RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e): no answers to answers |
+//! | neighbour discovery, MLD | the link's own business |
+//! | a later fragment | RFC 1122 section 3.2.2: one answer a datagram, and here are no ports |
+//! | to a multicast or broadcast address, on the wire or in the header | the same: no storm of answers |
+//! | from an address that stands for no one host | the same |
+//! | IPv4 with options, IPv6 with extension headers, if not TCP | there is no one size for what would be quoted |
+//! | less than 8 octets behind the IP header, if not TCP | there is nothing to quote that tells whose it is |
+//! | lengths that contradict each other, or the frame | no one has sent it so |
+//!
+//! That a directed broadcast is one, only its Ethernet destination shows. Checksums of what is refused are not looked
+//! at, for a network card may check and forget them: the stack would have dropped such a packet without an answer.
+
+mod answer;
+
+use crate::{
+    checksum::two_words,
+    frame::Frame,
+    transport::{
+        Family, ICMP, ICMPV6, IGMP, IPV4_DESTINATION, IPV4_SOURCE, IPV6_DESTINATION, IPV6_HEADER,
+        IPV6_SOURCE, IpHeader, TCP, Transport,
+    },
+};
+
+/// How much an ICMP error quotes behind the IP header (RFC 792; RFC 4443 allows more).
+const QUOTED_PAYLOAD: usize = 8;
+
+/// An answer: an IP packet, without what carries it on the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A TCP RST in IPv4.
+    ResetIpv4([u8; 40]),
+    /// A TCP RST in IPv6.
+    ResetIpv6([u8; 60]),
+    /// An ICMP error.
+    ProhibitedIpv4([u8; 56]),
+    /// An error of ICMP for IPv6.
+    ProhibitedIpv6([u8; 96]),
+}
+
+impl Refusal {
+    /// The answer to the packet in a frame that starts with its Ethernet header; `None` when it gets none.
+    #[inline(always)]
+    pub fn of<F: Frame + ?Sized>(frame: &F, transport: &Transport) -> Option<Self> {
+        let ip = transport.ip();
+        let family = ip.family;
+        let [ethernet_destination]: [u8; 1] = frame.read(0)?;
+        let is_group = ethernet_destination & 1 != 0;
+        if is_group || transport.is_later_fragment() || !is_between_hosts(frame, ip)? {
+            return None;
+        }
+        let payload = payload_length(frame, transport)?;
+        let answered = match (transport.protocol(), family) {
+            (TCP, Family::Ipv4) => {
+                return answer::reset_ipv4(frame, transport, payload).map(Self::ResetIpv4);
+            }
+            (TCP, Family::Ipv6) => {
+                return answer::reset_ipv6(frame, transport, payload).map(Self::ResetIpv6);
+            }
+            (IGMP, _) => false,
+            (ICMP | ICMPV6, _) => is_query(transport.protocol(), transport.read(frame, 0)?),
+            _ => true,
+        };
+        if !answered || !transport.follows_at_once() || payload < QUOTED_PAYLOAD {
+            return None;
+        }
+        match family {
+            Family::Ipv4 => answer::prohibited_ipv4(frame, ip).map(Self::ProhibitedIpv4),
+            Family::Ipv6 => answer::prohibited_ipv6(frame, ip).map(Self::ProhibitedIpv6),
+        }
+    }
+
+    /// The packet.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8] {
+        match self {
+            Self::ResetIpv4(bytes) => bytes,
+            Self::ResetIpv6(bytes) => bytes,
+            Self::ProhibitedIpv4(bytes) => bytes,
+            Self::ProhibitedIpv6(bytes) => bytes,
+        }
+    }
+}
+
+/// The addresses of an Ethernet header, destination and source, the other way round.
+#[inline(always)]
+#[must_use]
+pub const fn swap_ethernet(addresses: [u8; 12]) -> [u8; 12] {
+    let a = addresses;
+    [
+        a[6], a[7], a[8], a[9], a[10], a[11], a[0], a[1], a[2], a[3], a[4], a[5],
+    ]
+}
+
+/// Whether an ICMP type asks for something, of either version: echo, timestamp, information, address mask, extended
+/// echo; echo, node information, extended echo (IANA, ICMP Parameters). Of any other may come an answer to
+/// an answer.
+#[inline(always)]
+const fn is_query(protocol: u8, [kind]: [u8; 1]) -> bool {
+    match protocol {
+        ICMP => matches!(kind, 8 | 13 | 15 | 17 | 42),
+        _ => matches!(kind, 128 | 139 | 160),
+    }
+}
+
+/// Whether a packet comes from an address that stands for one host and goes to an address that may.
+#[inline(always)]
+fn is_between_hosts<F: Frame + ?Sized>(frame: &F, ip: IpHeader) -> Option<bool> {
+    Some(match ip.family {
+        Family::Ipv4 => {
+            let [source]: [u8; 1] = frame.read(ip.offset + IPV4_SOURCE)?;
+            let [destination]: [u8; 1] = frame.read(ip.offset + IPV4_DESTINATION)?;
+            // From "this network", loopback, multicast and reserved, broadcast among it, comes nothing (RFC 1122
+            // section 3.2.1.3); 240/4 is no more a destination than a source.
+            !matches!(source, 0 | 127 | 224..) && destination < 224
+        }
+        Family::Ipv6 => {
+            let [first, second] = two_words(frame.read(ip.offset + IPV6_SOURCE)?);
+            let [source]: [u8; 1] = frame.read(ip.offset + IPV6_SOURCE)?;
+            let [destination]: [u8; 1] = frame.read(ip.offset + IPV6_DESTINATION)?;
+            // In ::/64 are unspecified, loopback, and what only looks like IPv4.
+            (first | second) != 0 && source != 0xff && destination != 0xff
+        }
+    })
+}
+
+/// How many octets of transport header and data a packet says it has; `None` when that contradicts the frame.
+#[inline(always)]
+fn payload_length<F: Frame + ?Sized>(frame: &F, transport: &Transport) -> Option<usize> {
+    let ip = transport.ip();
+    let (place, header) = match ip.family {
+        Family::Ipv4 => (ip.offset + 2, 0),
+        Family::Ipv6 => (ip.offset + 4, IPV6_HEADER),
+    };
+    let total = usize::from(u16::from_be_bytes(frame.read(place)?)) + header;
+    let end = ip.offset + total;
+    if end > frame.length() || end < transport.offset() {
+        return None;
+    }
+    Some(end - transport.offset())
+}
