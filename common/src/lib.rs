@@ -25,6 +25,7 @@ pub mod hash;
 pub mod judgement;
 pub mod multibit;
 pub mod ports;
+pub mod rate_limit;
 pub mod refusal;
 pub mod source;
 pub mod table;
