@@ -256,12 +256,12 @@ policy.toml:2:9: `nativ` is no value of `mode`
     ),
     (
         "block = [\"CN\"]\r\nmontior = true\r\n",
-        r#"
+        r"
 policy.toml:2:1: there is no key `montior` at the top level
    |
  2 | montior = true
    | ^^^^^^^
-   = help: did you mean `monitor`?"#,
+   = help: did you mean `monitor`?",
     ),
     (
         "block = [\"CN\"]\nonly = [\"asai\"]",
@@ -282,12 +282,12 @@ policy.toml:2:9: `asai` is neither a country code (ISO 3166-1 alpha-2) nor a gro
     ),
     (
         "effective_from = 2024-07-09T00:00:00",
-        r#"
+        r"
 policy.toml:1:18: `2024-07-09T00:00:00` does not say in which time zone
    |
  1 | effective_from = 2024-07-09T00:00:00
    |                  ^^^^^^^^^^^^^^^^^^^
-   = help: add the offset from UTC: 2024-07-09T00:00:00+08:00 for Beijing's time, 2024-07-09T00:00:00Z for UTC"#,
+   = help: add the offset from UTC: 2024-07-09T00:00:00+08:00 for Beijing's time, 2024-07-09T00:00:00Z for UTC",
     ),
     (
         "[[rules]]\nports = [443, \"tcp/ssh\"]\nonly = [\"DE\"]",
@@ -444,9 +444,10 @@ fn likely_slips_get_advice() {
 
 #[test]
 fn groups_in_groups_end() {
-    let chain: String = (0..100)
+    let chain: Vec<_> = (0..100)
         .map(|number| format!("G{number:03} = ['G{:03}']\n", number + 1))
         .collect();
+    let chain = chain.concat();
     let errors = refused(&format!("[groups]\n{chain}G100 = ['DE']"));
     assert!(errors.contains("more than 32 deep"), "{errors}");
 }
@@ -454,14 +455,14 @@ fn groups_in_groups_end() {
 #[test]
 fn rules_have_an_end() {
     let rules = |count: usize| -> String {
-        (1..=count)
-            .map(|port| format!("[[rules]]\nports = ['tcp/{port}']\nblock = ['CN']\n"))
-            .collect()
+        let rules =
+            (1..=count).map(|port| format!("[[rules]]\nports = ['tcp/{port}']\nblock = ['CN']\n"));
+        rules.collect::<Vec<_>>().concat()
     };
     assert_eq!(policy(&rules(MOST_RULES)).rules.len(), MOST_RULES);
     let errors = refused(&rules(MOST_RULES + 3));
     assert!(
-        errors.starts_with("policy.toml:88:1: there are more than 29 different rules"),
+        errors.starts_with("policy.toml:88:1: there are more than 29 rules"),
         "{errors}"
     );
     assert_eq!(errors.matches("policy.toml:").count(), 1, "{errors}");

@@ -7,14 +7,15 @@ use geodrop::{
     datapath::{
         filter::{self, Filter, Request},
         generation::Plan,
+        pins::Root,
     },
-    geoip,
     policy::CountryRule,
 };
+use jiff::Timestamp;
 
 use super::{
-    options::{FilterOptions, Resolved},
-    say, warn,
+    options::{FilterOptions, Resolved, Share},
+    say, warn, words,
 };
 
 /// Leave a filter in the kernel and return
@@ -26,6 +27,7 @@ use super::{
 Examples:
   sudo geodrop attach -i eth0                        block CN, HK and MO
   sudo geodrop attach -i eth0 eth1 --only US,CA      admit two countries on two interfaces
+  sudo geodrop attach --config policy.toml           what a file says, on the interfaces that it names
   sudo geodrop attach -i eth0 --allow 203.0.113.0/24 block CN, HK and MO, but never this prefix")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -50,23 +52,15 @@ pub(super) fn attach(
     if root.prepare()? {
         warn("mounted the bpf file system, which was missing, at /sys/fs/bpf");
     }
-    let attach = |engine| {
-        let request = Request {
-            plan: Plan {
-                ruleset: &resolved.ruleset,
-                engine,
-                monitor: resolved.policy.monitor,
-                effective_from: resolved.policy.effective_from,
-                log,
-            },
-            mode: resolved.mode,
-            about: resolved.about.clone(),
-        };
-        filter::attach(&root, &resolved.interfaces, &request)
-    };
-    let (filters, reason) = resolved.engine.try_with(attach)?;
-    if let Some(reason) = reason {
-        warn(format_args!("{reason}; using the engine lpm instead"));
+    let mut filters = Vec::new();
+    for share in &resolved.shares {
+        match attach_share(&root, share, resolved, log) {
+            Ok(attached) => filters.extend(attached),
+            Err(error) => {
+                undo(filters);
+                return Err(error);
+            }
+        }
     }
     for filter in &filters {
         if let Some(reason) = &filter.fallback {
@@ -76,21 +70,79 @@ pub(super) fn attach(
     Ok(filters)
 }
 
+/// Attaches filters with one policy, to all its interfaces or to none.
+fn attach_share(
+    root: &Root,
+    share: &Share,
+    resolved: &Resolved,
+    log: bool,
+) -> anyhow::Result<Vec<Filter>> {
+    let attach = |engine| {
+        let request = Request {
+            plan: Plan {
+                ruleset: &share.ruleset,
+                engine,
+                monitor: share.policy.monitor,
+                effective_from: share.policy.effective_from,
+                log,
+            },
+            mode: resolved.mode,
+            about: share.about.clone(),
+        };
+        filter::attach(root, &share.interfaces, &request)
+    };
+    let (filters, reason) = resolved.engine.try_with(attach)?;
+    if let Some(reason) = reason {
+        warn(format_args!("{reason}; using the engine lpm instead"));
+    }
+    Ok(filters)
+}
+
+/// Takes filters off again, after those with another policy could not be attached. What they replaced is gone: of those
+/// interfaces it is told that they have the new policy already.
+fn undo(filters: Vec<Filter>) {
+    for filter in filters {
+        let name = filter.interface.name.clone();
+        if filter.replaced {
+            warn(format_args!(
+                "{name} has its new policy already; what follows went wrong on another interface"
+            ));
+        } else if let Err(error) = filter.detach() {
+            warn(format_args!("{name}: {error}"));
+        }
+    }
+}
+
 /// One line that says what is in force where.
 pub(super) fn announcement(filter: &Filter, resolved: &Resolved) -> String {
-    let verb = match (resolved.policy.monitor, &resolved.policy.countries) {
+    let Some(Share {
+        policy, ruleset, ..
+    }) = resolved.share_of(&filter.interface)
+    else {
+        return filter.interface.name.clone();
+    };
+    let verb = match (policy.monitor, &policy.countries) {
         (false, CountryRule::Block(_)) => "blocking",
         (true, CountryRule::Block(_)) => "only counting",
         (false, CountryRule::Only(_)) => "admitting only",
         (true, CountryRule::Only(_)) => "counting all but",
     };
+    let rules = match policy.rules.len() {
+        0 => String::new(),
+        1 => ", and 1 rule for ports".to_owned(),
+        count => format!(", and {count} rules for ports"),
+    };
+    let from = policy
+        .effective_from
+        .filter(|instant| *instant > Timestamp::now())
+        .map_or_else(String::new, |instant| format!(" from {instant} on"));
     format!(
-        "{}: {verb} {} ({} mode, {} IPv4 and {} IPv6 ranges{})",
+        "{}: {verb} {}{rules}{from} ({} mode, {} IPv4 and {} IPv6 ranges{})",
         filter.interface.name,
-        geoip::names(resolved.policy.countries.countries()),
+        words::countries(policy.countries.countries()),
         filter.mode,
-        resolved.ruleset.ipv4().len(),
-        resolved.ruleset.ipv6().len(),
+        ruleset.ipv4().len(),
+        ruleset.ipv6().len(),
         if filter.replaced {
             ", replaced the filter that was there"
         } else {

@@ -11,7 +11,11 @@ use geodrop::demo::{self, Plan, Stage, sample::Group};
 use indicatif::ProgressBar;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{options::PolicyOptions, warn};
+use super::{
+    Usage,
+    options::{self, PolicyOptions},
+    warn,
+};
 
 /// See the whole thing work, in network namespaces of its own
 ///
@@ -43,8 +47,13 @@ const SHOWN: usize = 20;
 const INTERRUPTED: i32 = 130;
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let policy = arguments.policy.policy();
-    let data = arguments.policy.data()?;
+    let said = arguments.policy.resolve()?;
+    let settings = said.settings();
+    if let Some(reason) = options::unsupported(&settings) {
+        return Err(Usage(reason).into());
+    }
+    let policy = settings.policy();
+    let data = said.data()?;
     // Drawn on standard error, and only where that is a terminal.
     let spinner = ProgressBar::new_spinner();
     spinner.enable_steady_tick(Duration::from_millis(100));

@@ -3,11 +3,11 @@
 use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
-use geodrop::geoip::{GeoData, Source, Summary, Totals};
+use geodrop::geoip::{GeoData, Origin, Source, Summary, Totals};
 use jiff::{Zoned, civil::Date};
 use serde::Serialize;
 
-use super::options::read_data;
+use super::options::data::read_data;
 
 /// Look at GeoIP data
 #[derive(Debug, Args)]
@@ -55,7 +55,16 @@ struct SourceInfo<'a> {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Verb::Info(arguments) = &arguments.verb;
-    let data = read_data(&arguments.geoip)?;
+    let origins = if arguments.geoip.is_empty() {
+        vec![Origin::Builtin]
+    } else {
+        arguments
+            .geoip
+            .iter()
+            .map(|path| Origin::of(path))
+            .collect()
+    };
+    let data = read_data(&origins)?;
     let info = info(&data, Zoned::now().date());
     let mut output = io::stdout().lock();
     if arguments.json {

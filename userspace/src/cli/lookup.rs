@@ -11,7 +11,7 @@ use geodrop::policy::{self, Explanation};
 
 use super::{
     Usage,
-    options::{self, PolicyOptions},
+    options::{PolicyOptions, data::refuse_countries_without_data},
     table, warn,
 };
 
@@ -24,6 +24,7 @@ use super::{
 Examples:
   geodrop lookup 1.0.1.1 2400:3200::1
   geodrop lookup --only US,CA --allow 203.0.113.0/24 203.0.113.7
+  geodrop lookup --config policy.toml 203.0.113.7
   cut -d' ' -f1 access.log | sort -u | geodrop lookup --json -",
     // Positional addresses follow: one value a flag, or several with commas.
     mut_arg("block", |arg| arg.num_args(1)),
@@ -47,10 +48,26 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let addresses = addresses(&arguments.addresses)?;
-    let policy = arguments.policy.policy();
-    let data = arguments.policy.data()?;
-    if let Err(error) = options::refuse_countries_without_data(&policy, &data) {
+    let said = arguments.policy.resolve()?;
+    let settings = said.settings();
+    let policy = settings.policy();
+    let data = said.data()?;
+    if let Err(error) = refuse_countries_without_data(&settings, &data) {
         warn(format_args!("warning: {error}"));
+    }
+    for (is_so, what) in [
+        (
+            !policy.rules.is_empty(),
+            "the policy has rules for ports; these verdicts are those on packets to all other ports",
+        ),
+        (
+            !said.configuration.own.is_empty(),
+            "interfaces have policies of their own; these verdicts are those of the policy at the top level",
+        ),
+    ] {
+        if is_so {
+            warn(format_args!("note: {what}"));
+        }
     }
     let answers: Vec<_> = addresses
         .into_iter()

@@ -6,6 +6,7 @@
 mod attach;
 mod demo;
 mod detach;
+mod exception;
 mod geoip;
 mod json;
 mod lookup;
@@ -13,6 +14,7 @@ mod options;
 mod run;
 mod status;
 mod table;
+mod time;
 
 use std::{
     fmt::Display,
@@ -22,7 +24,10 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use geodrop::datapath::pins::{DEFAULT_ROOT, Root};
+use geodrop::{
+    Action,
+    datapath::pins::{DEFAULT_ROOT, Root},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,6 +54,12 @@ enum Verb {
     Attach(attach::Arguments),
     /// Take filters off interfaces
     Detach(detach::Arguments),
+    /// Let addresses pass on running filters, whatever their policy says
+    #[command(after_help = exception::ALLOW_EXAMPLES)]
+    Allow(exception::Arguments),
+    /// Drop what comes from addresses on running filters, whatever their policy says
+    #[command(after_help = exception::DENY_EXAMPLES)]
+    Deny(exception::Arguments),
     /// Show what runs, and what it has counted
     Status(status::Arguments),
     /// Show which country addresses are in, and what would happen to them
@@ -85,6 +96,8 @@ pub(crate) fn main() -> ExitCode {
         Verb::Run(arguments) => run::run(arguments),
         Verb::Attach(arguments) => attach::run(arguments),
         Verb::Detach(arguments) => detach::run(arguments),
+        Verb::Allow(arguments) => exception::run(arguments, Action::Pass),
+        Verb::Deny(arguments) => exception::run(arguments, Action::Drop),
         Verb::Status(arguments) => status::run(arguments),
         Verb::Lookup(arguments) => lookup::run(arguments),
         Verb::Geoip(arguments) => geoip::run(arguments),

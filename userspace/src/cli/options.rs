@@ -1,90 +1,29 @@
 //! Options that several verbs share, and what they resolve to.
 
-use std::path::PathBuf;
+pub(super) mod data;
+mod policy;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use geodrop::{
     datapath::{
         DatapathError, EngineChoice, ModeChoice,
         about::{About, GeoipSource, Ranges},
         interface::Interface,
     },
-    geoip::{self, Country, GeoData},
-    policy::{CountryRule, Policy, Ruleset},
+    geoip::GeoData,
+    policy::{
+        Count, CountryRule, Policy, Refusal, Replies, Ruleset,
+        config::{self, Choice as _, Engine, Hook, Mode, Settings},
+    },
     table,
 };
-use ipnet::IpNet;
+use jiff::Timestamp;
 
 use super::{PinOptions, Usage, warn};
+use data::{missing_families, refuse_countries_without_data};
+use policy::{Said, word};
 
-/// What to block: the same for a filter and for `lookup`.
-#[derive(Debug, Args)]
-pub(super) struct PolicyOptions {
-    /// Block these countries, by ISO 3166-1 code, and admit the rest [default: CN,HK,MO]
-    #[arg(long, value_name = "CC", value_delimiter = ',', num_args = 1.., conflicts_with = "only")]
-    block: Vec<Country>,
-
-    /// Admit these countries, by ISO 3166-1 code, and block the rest, unknown addresses included
-    #[arg(long, value_name = "CC", value_delimiter = ',', num_args = 1..)]
-    only: Vec<Country>,
-
-    /// Admit these prefixes or addresses whatever their country; the longer of an allow and a deny
-    /// prefix wins
-    #[arg(long, value_name = "CIDR", value_delimiter = ',', num_args = 1.., value_parser = prefix)]
-    allow: Vec<IpNet>,
-
-    /// Block these prefixes or addresses whatever their country
-    #[arg(long, value_name = "CIDR", value_delimiter = ',', num_args = 1.., value_parser = prefix)]
-    deny: Vec<IpNet>,
-
-    /// Read GeoIP data from these files (`first,last,CC` lines, or a snapshot of geodrop's) and not from
-    /// the built-in snapshot
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    geoip: Vec<PathBuf>,
-}
-
-impl PolicyOptions {
-    /// The policy that the options say.
-    pub(super) fn policy(&self) -> Policy {
-        let default = Policy::default();
-        let countries = if !self.only.is_empty() {
-            CountryRule::Only(self.only.iter().copied().collect())
-        } else if !self.block.is_empty() {
-            CountryRule::Block(self.block.iter().copied().collect())
-        } else {
-            default.countries
-        };
-        Policy {
-            countries,
-            allow: self.allow.clone(),
-            deny: self.deny.clone(),
-            ..default
-        }
-    }
-
-    /// The GeoIP data that the options name. Contradictions in it are told on standard error.
-    pub(super) fn data(&self) -> anyhow::Result<GeoData> {
-        read_data(&self.geoip)
-    }
-}
-
-/// Reads GeoIP files, or the built-in data if there are none. Contradictions are told on standard error.
-pub(super) fn read_data(files: &[PathBuf]) -> anyhow::Result<GeoData> {
-    if files.is_empty() {
-        return Ok(geoip::builtin()?);
-    }
-    let data = geoip::read(files)?;
-    if let Some(first) = data.contradictions.first() {
-        let others = data.contradictions.len() - 1;
-        warn(format_args!("warning: {first}"));
-        if others > 0 {
-            warn(format_args!(
-                "warning: {others} more ranges contradict each other like that"
-            ));
-        }
-    }
-    Ok(data)
-}
+pub(super) use policy::PolicyOptions;
 
 /// Finds interfaces by name, each once however often and by whichever of its names it is given.
 pub(super) fn interfaces(names: &[String]) -> Result<Vec<Interface>, DatapathError> {
@@ -101,122 +40,50 @@ pub(super) fn interfaces(names: &[String]) -> Result<Vec<Interface>, DatapathErr
     Ok(interfaces)
 }
 
-/// Data of one address family only filters that one: worth a word, because the other is easily forgotten.
-fn warn_of_missing_family(policy: &Policy, data: &GeoData) {
-    let fate = match policy.countries {
-        CountryRule::Block(_) => "passes",
-        CountryRule::Only(_) => "is dropped",
-    };
-    let families = [
-        ("IPv4", data.regions.ipv4().is_empty()),
-        ("IPv6", data.regions.ipv6().is_empty()),
-    ];
-    for (family, missing) in families {
-        if missing {
-            warn(format_args!(
-                "warning: the GeoIP data has no {family} address: all {family} traffic {fate}; give the file for \
-                 {family} too with --geoip"
-            ));
-        }
-    }
-}
-
-/// Reads a prefix, or an address as the prefix that holds just that.
-fn prefix(text: &str) -> Result<IpNet, String> {
-    if let Ok(address) = text.parse::<std::net::IpAddr>() {
-        return Ok(address.into());
-    }
-    let prefix: IpNet = text.parse().map_err(|_| {
-        "not a prefix (like 192.0.2.0/24 or 2001:db8::/32) and not an address".to_owned()
-    })?;
-    if prefix.trunc() != prefix {
-        return Err(format!(
-            "its address has bits set beyond the prefix length; write {} if you mean the whole prefix, or {} \
-             if you mean that address",
-            prefix.trunc(),
-            prefix.addr()
-        ));
-    }
-    Ok(prefix)
-}
-
-/// How tables are laid out.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Engine {
-    /// The fastest, `multibit`; where the kernel refuses a table so large, `lpm`
-    #[default]
-    Auto,
-    /// A trie that takes the same few steps for every address
-    Multibit,
-    /// The kernel's longest-prefix-match trie: slower, the more so the more there is in it
-    Lpm,
-}
-
-impl From<Engine> for EngineChoice {
-    fn from(engine: Engine) -> Self {
-        match engine {
-            Engine::Auto => Self::Auto,
-            Engine::Multibit => Self::Only(table::Engine::Multibit),
-            Engine::Lpm => Self::Only(table::Engine::Lpm),
-        }
-    }
-}
-
-/// Where in the kernel packets are filtered.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Hook {
-    /// In the driver's receive path
-    #[default]
-    Xdp,
-}
-
-/// How XDP runs.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Mode {
-    /// Native, and generic where the driver does not take it
-    #[default]
-    Auto,
-    /// In the driver, or not at all
-    Native,
-    /// In the network stack: slower, and works with every driver
-    Generic,
-}
-
-impl From<Mode> for ModeChoice {
-    fn from(mode: Mode) -> Self {
-        match mode {
-            Mode::Auto => Self::Auto,
-            Mode::Native => Self::Native,
-            Mode::Generic => Self::Generic,
-        }
-    }
-}
-
 /// A filter and where it goes: what `run` and `attach` have in common.
 #[derive(Debug, Args)]
 pub(super) struct FilterOptions {
-    /// Filter what these interfaces receive
-    #[arg(short, long, value_name = "IFACE", value_delimiter = ',', num_args = 1.., required = true)]
+    /// Filter what these interfaces receive [default: those that the configuration names]
+    #[arg(
+        short, long, value_name = "IFACE", value_delimiter = ',', num_args = 1..,
+        required_unless_present = "config"
+    )]
     interface: Vec<String>,
 
     #[command(flatten)]
     policy: PolicyOptions,
 
-    /// How tables are laid out
-    #[arg(long, value_enum, default_value_t, hide_short_help = true)]
-    engine: Engine,
+    /// How tables are laid out [default: auto]
+    #[arg(long, value_parser = word::<Engine>(), hide_short_help = true)]
+    engine: Option<Engine>,
 
-    /// Where in the kernel packets are filtered
-    #[arg(long, value_enum, default_value_t, hide_short_help = true)]
-    hook: Hook,
+    /// Where in the kernel packets are filtered [default: xdp]
+    #[arg(long, value_parser = word::<Hook>(), hide_short_help = true)]
+    hook: Option<Hook>,
 
-    /// How XDP runs
-    #[arg(long, value_enum, default_value_t)]
-    mode: Mode,
+    /// How XDP runs [default: auto]
+    #[arg(long, value_parser = word::<Mode>())]
+    mode: Option<Mode>,
 
-    /// Count what would be dropped, and drop nothing
-    #[arg(long)]
-    monitor: bool,
+    /// Count what would be dropped, and drop nothing; --monitor=false wins over the configuration
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    monitor: Option<bool>,
+
+    /// Before this instant (like 2024-07-09T00:00:00+08:00) count what countries would have dropped, and let it pass
+    #[arg(long, value_name = "INSTANT", value_parser = config::instant)]
+    effective_from: Option<Timestamp>,
+
+    /// What becomes of packets that answer what this host began [default: pass]
+    #[arg(long, value_name = "WHAT", value_parser = word::<Replies>())]
+    replies: Option<Replies>,
+
+    /// What the sender of a packet that does not pass gets to know [default: drop]
+    #[arg(long, value_name = "WHAT", value_parser = word::<Refusal>())]
+    action: Option<Refusal>,
+
+    /// Which packets are counted by country [default: blocked]
+    #[arg(long, value_name = "WHAT", value_parser = word::<Count>())]
+    count: Option<Count>,
 
     #[command(flatten)]
     pub(super) pins: PinOptions,
@@ -224,84 +91,200 @@ pub(super) struct FilterOptions {
 
 /// What [`FilterOptions`] resolve to.
 pub(super) struct Resolved {
+    /// The policies and their interfaces: at least one.
+    pub(super) shares: Vec<Share>,
+    pub(super) engine: EngineChoice,
+    pub(super) mode: ModeChoice,
+}
+
+/// A policy, and the interfaces that share it.
+pub(super) struct Share {
     pub(super) interfaces: Vec<Interface>,
     pub(super) policy: Policy,
     pub(super) ruleset: Ruleset,
-    pub(super) engine: EngineChoice,
-    pub(super) mode: ModeChoice,
     pub(super) about: About,
+}
+
+impl Resolved {
+    /// The policy of an interface.
+    pub(super) fn share_of(&self, interface: &Interface) -> Option<&Share> {
+        let is_it = |other: &Interface| other.index == interface.index;
+        let mut shares = self.shares.iter();
+        shares.find(|share| share.interfaces.iter().any(is_it))
+    }
 }
 
 impl FilterOptions {
     /// Looks everything up that the options name.
     pub(super) fn resolve(&self) -> anyhow::Result<Resolved> {
-        let interfaces = interfaces(&self.interface)?;
-        let policy = Policy {
+        let mut said = self.policy.resolve()?;
+        said.flags = Settings {
             monitor: self.monitor,
-            ..self.policy.policy()
+            effective_from: self.effective_from,
+            replies: self.replies,
+            action: self.action,
+            count: self.count,
+            ..said.flags
         };
-        let data = self.policy.data()?;
-        refuse_countries_without_data(&policy, &data)?;
-        warn_of_missing_family(&policy, &data);
-        let ruleset = Ruleset::new(&policy, &data.regions);
-        let countries = policy.countries.countries().iter().copied().collect();
-        let (block, only) = match &policy.countries {
-            CountryRule::Block(_) => (countries, Vec::new()),
-            CountryRule::Only(_) => (Vec::new(), countries),
-        };
-        let about = About {
-            hook: match self.hook {
-                Hook::Xdp => "xdp".to_owned(),
-            },
-            monitor: policy.monitor,
-            block,
-            only,
-            ranges: Ranges {
-                ipv4: ruleset.ipv4().len(),
-                ipv6: ruleset.ipv6().len(),
-            },
-            geoip: data
-                .sources
-                .iter()
-                .map(|source| GeoipSource {
-                    source: source.source.clone(),
-                    date: source.date,
-                })
-                .collect(),
-            ..About::default()
-        };
+        let configuration = &said.configuration;
+        let hook = self.hook.or(configuration.hook).unwrap_or_default();
+        refuse(unsupported_hook(hook))?;
+        let settings = self.settings_of_interfaces(&said)?;
+        for (_, settings) in &settings {
+            refuse(unsupported(settings))?;
+        }
+        let data = said.data()?;
+        let mut shares: Vec<Share> = Vec::new();
+        for (interface, settings) in settings {
+            let policy = settings.policy();
+            if let Some(share) = shares.iter_mut().find(|share| share.policy == policy) {
+                share.interfaces.push(interface);
+                continue;
+            }
+            refuse_countries_without_data(&settings, &data)?;
+            for warning in missing_families(&policy, &data) {
+                warn(format_args!("warning: {warning}"));
+            }
+            let ruleset = Ruleset::new(&policy, &data.regions);
+            shares.push(Share {
+                about: about(hook, &policy, &ruleset, &data),
+                interfaces: vec![interface],
+                policy,
+                ruleset,
+            });
+        }
         Ok(Resolved {
-            interfaces,
-            policy,
-            ruleset,
-            engine: self.engine.into(),
-            mode: self.mode.into(),
-            about,
+            shares,
+            engine: engine(self.engine.or(configuration.engine).unwrap_or_default()),
+            mode: mode(self.mode.or(configuration.mode).unwrap_or_default()),
         })
+    }
+
+    /// The interfaces to filter, each once, and what is said of the policy of each.
+    fn settings_of_interfaces(&self, said: &Said) -> anyhow::Result<Vec<(Interface, Settings)>> {
+        let names = if self.interface.is_empty() {
+            &said.configuration.interfaces
+        } else {
+            &self.interface
+        };
+        if names.is_empty() {
+            return Err(Usage(
+                "the configuration names no interface; write interfaces = [\"eth0\"] in it, or give --interface eth0"
+                    .to_owned(),
+            )
+            .into());
+        }
+        let mut all: Vec<(Interface, Settings)> = Vec::new();
+        for name in names {
+            let interface = Interface::by_name(name)?;
+            let settings = said.settings_of(name);
+            let same = all.iter().find(|(other, _)| other.index == interface.index);
+            match same {
+                None => all.push((interface, settings)),
+                Some((_, other)) if *other == settings => {}
+                Some((other, _)) => {
+                    let other = &other.name;
+                    return Err(Usage(format!(
+                        "{name} and {other} are one interface, and have policies of their own; name it once"
+                    ))
+                    .into());
+                }
+            }
+        }
+        Ok(all)
     }
 }
 
-/// A country that the policy names and no data knows would be a block that blocks nothing, or an admission
-/// of nobody.
-pub(super) fn refuse_countries_without_data(policy: &Policy, data: &GeoData) -> Result<(), Usage> {
-    let known = data.regions.countries();
-    let missing: Vec<_> = policy
-        .countries
-        .countries()
+fn refuse(reason: Option<String>) -> Result<(), Usage> {
+    reason.map_or(Ok(()), |reason| Err(Usage(reason)))
+}
+
+/// What of a policy no filter enforces yet. A policy is enforced whole or refused: nobody should believe in a rule that
+/// is not there. What the datapath learns is taken out here.
+pub(super) fn unsupported(settings: &Settings) -> Option<String> {
+    let parts = [
+        (
+            // By default it is what there will be; who asks for it relies on it.
+            settings.replies == Some(Replies::Pass),
+            "replies = \"pass\"",
+        ),
+        (
+            settings.action == Some(Refusal::Reject),
+            "action = \"reject\"",
+        ),
+    ];
+    let missing: Vec<_> = parts
         .iter()
-        .filter(|country| !known.contains(country))
+        .filter(|(asked, _)| *asked)
+        .map(|(_, part)| *part)
         .collect();
-    if missing.is_empty() {
-        return Ok(());
+    (!missing.is_empty()).then(|| {
+        format!(
+            "this version cannot enforce all of the policy: not yet {}; take that out, and the rest is enforced",
+            missing.join(", nor ")
+        )
+    })
+}
+
+/// What a policy means by default and no filter does yet: no reason to refuse it, and worth a word.
+pub(super) fn unsupported_by_default(settings: &Settings) -> Option<String> {
+    settings.replies.is_none().then(|| {
+        "this version drops replies from blocked countries too; put what this host must reach there on `allow`, or say \
+         replies = \"drop\" if that is right"
+            .to_owned()
+    })
+}
+
+/// Whether packets cannot be filtered at a hook yet.
+pub(super) fn unsupported_hook(hook: Hook) -> Option<String> {
+    match hook {
+        Hook::Xdp => None,
+        Hook::Tcx => Some(
+            "this version cannot filter at the hook tcx yet; use xdp, which is the default"
+                .to_owned(),
+        ),
     }
-    let sources: Vec<_> = data
-        .sources
-        .iter()
-        .map(|source| source.source.as_str())
-        .collect();
-    Err(Usage(format!(
-        "the GeoIP data ({}) has no address in {}; check the code, or give data that has it with --geoip",
-        sources.join(", "),
-        geoip::names(missing)
-    )))
+}
+
+fn engine(engine: Engine) -> EngineChoice {
+    match engine {
+        Engine::Auto => EngineChoice::Auto,
+        Engine::Multibit => EngineChoice::Only(table::Engine::Multibit),
+        Engine::Lpm => EngineChoice::Only(table::Engine::Lpm),
+    }
+}
+
+fn mode(mode: Mode) -> ModeChoice {
+    match mode {
+        Mode::Auto => ModeChoice::Auto,
+        Mode::Native => ModeChoice::Native,
+        Mode::Generic => ModeChoice::Generic,
+    }
+}
+
+fn about(hook: Hook, policy: &Policy, ruleset: &Ruleset, data: &GeoData) -> About {
+    let countries = policy.countries.countries().iter().copied().collect();
+    let (block, only) = match &policy.countries {
+        CountryRule::Block(_) => (countries, Vec::new()),
+        CountryRule::Only(_) => (Vec::new(), countries),
+    };
+    About {
+        hook: hook.word().to_owned(),
+        monitor: policy.monitor,
+        block,
+        only,
+        ranges: Ranges {
+            ipv4: ruleset.ipv4().len(),
+            ipv6: ruleset.ipv6().len(),
+        },
+        geoip: data
+            .sources
+            .iter()
+            .map(|source| GeoipSource {
+                source: source.source.clone(),
+                date: source.date,
+            })
+            .collect(),
+        ..About::default()
+    }
 }

@@ -29,6 +29,7 @@ use super::{attach, options::FilterOptions, say, warn};
 Examples:
   sudo geodrop run -i eth0 --monitor         count what would be dropped, and drop nothing
   sudo geodrop run -i eth0 --block CN,HK,MO
+  sudo geodrop run --config policy.toml --monitor
   sudo geodrop run -i eth0 --only US,CA --allow 203.0.113.0/24 --interval 60")]
 pub(super) struct Arguments {
     #[command(flatten)]

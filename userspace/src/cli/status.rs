@@ -1,18 +1,21 @@
 //! `geodrop status`: what runs, and what it has counted.
 
-use std::{io, process::ExitCode};
+use std::{io, net::IpAddr, process::ExitCode};
 
 use clap::Args;
 use geodrop::{
+    Action,
     datapath::{
         about::{GeoipSource, Ranges},
+        exceptions::Decision,
         status::{Running, Status},
     },
     geoip::{self, Country},
 };
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{PinOptions, json::CountersReport, table};
+use super::{PinOptions, json::CountersReport, table, time};
 
 /// Show what runs, and what it has counted
 #[derive(Debug, Args)]
@@ -54,10 +57,33 @@ struct InterfaceReport {
     memory_bytes: u64,
     #[serde(flatten)]
     counted: CountersReport,
-    since: Option<jiff::Timestamp>,
+    exceptions: Vec<ExceptionReport>,
+    since: Option<Timestamp>,
     version: String,
     /// The process that looks after the filter; null when it stands alone.
     owner: Option<String>,
+}
+
+/// What was decided for an address while the filter runs.
+#[derive(Debug, Serialize)]
+struct ExceptionReport {
+    ip: IpAddr,
+    verdict: &'static str,
+    /// Null: as long as the filter is there.
+    until: Option<Timestamp>,
+}
+
+impl From<Decision> for ExceptionReport {
+    fn from(decision: Decision) -> Self {
+        Self {
+            ip: decision.address,
+            verdict: match decision.action {
+                Action::Pass => "pass",
+                Action::Drop => "drop",
+            },
+            until: decision.left.and_then(time::from_now),
+        }
+    }
 }
 
 impl From<Running> for InterfaceReport {
@@ -70,6 +96,7 @@ impl From<Running> for InterfaceReport {
             about,
             memory,
             counters,
+            exceptions,
             owner,
         } = running;
         Self {
@@ -86,6 +113,7 @@ impl From<Running> for InterfaceReport {
             ranges: about.ranges,
             memory_bytes: memory,
             counted: (&counters).into(),
+            exceptions: exceptions.into_iter().map(Into::into).collect(),
             since: about.since,
             version: about.version,
             owner,
@@ -177,6 +205,20 @@ fn write_interface(output: &mut impl io::Write, interface: &InterfaceReport) -> 
             "  stands alone, until `geodrop detach -i {}`",
             interface.name
         )?,
+    }
+    for exception in &interface.exceptions {
+        writeln!(
+            output,
+            "  exception: {} {}{}",
+            exception.ip,
+            match exception.verdict {
+                "pass" => "passes",
+                _ => "drops",
+            },
+            exception
+                .until
+                .map_or_else(String::new, |until| format!(" until {until:.0}"))
+        )?;
     }
     let mut rows = vec![row(
         "passed",

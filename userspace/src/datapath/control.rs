@@ -31,7 +31,7 @@ pub(super) fn read_pinned(path: &Path) -> Result<Control, DatapathError> {
     })
 }
 
-/// Changes the one that is pinned. The caller holds the interface's lock.
+/// Changes the one that is pinned. The caller has its [`Turn`](super::brief::Turn), or is alone to know of it.
 pub(super) fn change_pinned(
     path: &Path,
     change: impl FnOnce(&mut Control),

@@ -1,6 +1,6 @@
 //! What can go wrong between us and the kernel.
 
-use std::{error::Error, io, path::PathBuf};
+use std::{error::Error, io, net::IpAddr, path::PathBuf};
 
 use super::interface::Mode;
 use crate::table::multibit::{Corrupt, TooLarge};
@@ -227,6 +227,39 @@ pub enum DatapathError {
         "no filter of geodrop's is attached to {interface}; `geodrop status` lists where there are"
     )]
     NotAttached {
+        /// The interface.
+        interface: String,
+    },
+
+    /// The map of exceptions takes no more.
+    #[error(
+        "{interface} has {most} exceptions already, as many as there can be; remove some (`geodrop allow --list` shows \
+         them), or put those that are to last on `allow` and `deny` of the configuration, where there may be millions"
+    )]
+    FullOfExceptions {
+        /// The interface.
+        interface: String,
+        /// How many there can be.
+        most: u32,
+    },
+
+    /// Nothing was decided for an address.
+    #[error(
+        "nothing was decided for {address} on {interface}, or its time is up; `geodrop allow --list` shows what was"
+    )]
+    NoException {
+        /// The interface.
+        interface: String,
+        /// The address.
+        address: IpAddr,
+    },
+
+    /// The filter knows no exceptions.
+    #[error(
+        "the filter on {interface} was attached by a version of geodrop that knew no exceptions; attach it anew with \
+         `geodrop attach`, which replaces it in one step"
+    )]
+    NoExceptions {
         /// The interface.
         interface: String,
     },

@@ -6,14 +6,17 @@
 //! - [`pins`]: where they live under the bpf file system, and who looks after them.
 //! - [`status`]: what is running, read back from the kernel.
 //! - [`counters`], [`about`]: what a filter has counted, and what it was made of.
-//! - `link`, [`interface`], `tables`, [`image`], [`fill`], `sys`: what these stand on.
+//! - [`exceptions`]: what is decided for single addresses while it runs.
+//! - `link`, [`interface`], `tables`, [`image`], [`fill`], `brief`, `sys`: what these stand on.
 
 pub mod about;
+mod brief;
 pub mod clock;
 mod control;
 pub mod counters;
 pub mod engine;
 mod error;
+pub mod exceptions;
 pub mod fill;
 pub mod filter;
 pub mod generation;

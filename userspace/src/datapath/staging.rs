@@ -11,7 +11,9 @@ use jiff::Timestamp;
 
 use super::{
     about::About,
+    brief::Turn,
     error::DatapathError,
+    exceptions,
     filter::{Filter, Request, detach_place},
     generation::{Generation, Pinning},
     interface::{Interface, Mode},
@@ -107,6 +109,8 @@ impl Staged {
     /// Puts the program under the interface's link, making one if there is none.
     pub(super) fn commit(self, choice: ModeChoice) -> Result<Committed, DatapathError> {
         let program = self.generation.fd()?;
+        let _turn = Turn::at(&self.draft.place)?;
+        exceptions::count_anew(&self.draft.place)?;
         let (before, link, mode, fallback) = if let Some(present) = self.present {
             let link = present.link.info()?.id;
             let replaced = program_in_force(&self.draft.place, present.program)?;
@@ -148,6 +152,7 @@ fn load(
         share(&filled.ipv6(), &pins.ipv6())?;
     }
     discard_foreign_counters(&place.counters())?;
+    exceptions::discard_foreign(&place.exceptions())?;
     let generation = Generation::load_with(
         request.plan,
         tables,

@@ -6,6 +6,7 @@ use super::{
     about::About,
     counters::Counters,
     error::DatapathError,
+    exceptions::{self, Decision},
     interface::{Interface, Mode},
     link::Link,
     pins::{GenerationPins, Place, Root},
@@ -29,6 +30,8 @@ pub struct Running {
     pub memory: u64,
     /// What it has counted.
     pub counters: Counters,
+    /// What was decided for single addresses while it runs.
+    pub exceptions: Vec<Decision>,
     /// The process that looks after it, as words for a person; `None` if none does.
     pub owner: Option<String>,
 }
@@ -51,12 +54,7 @@ impl Status {
     pub fn read(root: &Root) -> Result<Self, DatapathError> {
         let mut status = Self::default();
         for place in root.places()? {
-            let interface = Interface::by_index(place.index)?;
-            let here = match &interface {
-                Some(interface) => root.place(interface)? == place,
-                None => false,
-            };
-            match interface.filter(|_| here) {
+            match interface_of(root, &place)? {
                 Some(interface) => status.add(&place, interface),
                 None => status.warn_of_absent(&place),
             }
@@ -96,6 +94,34 @@ impl Status {
     }
 }
 
+/// The interfaces of this network namespace that have filters.
+///
+/// # Errors
+///
+/// When the pins may not be read.
+pub fn filtered(root: &Root) -> Result<Vec<Interface>, DatapathError> {
+    let mut interfaces = Vec::new();
+    for place in root.places()? {
+        let Some(interface) = interface_of(root, &place)? else {
+            continue;
+        };
+        let link = Link::open(&place.link())?;
+        let info = link.map(|link| link.info()).transpose()?;
+        if info.is_some_and(|info| info.interface == interface.index) {
+            interfaces.push(interface);
+        }
+    }
+    Ok(interfaces)
+}
+
+/// The interface that a place is of, if it is one of this network namespace.
+fn interface_of(root: &Root, place: &Place) -> Result<Option<Interface>, DatapathError> {
+    Ok(match Interface::by_index(place.index)? {
+        Some(interface) if root.place(&interface)? == *place => Some(interface),
+        _ => None,
+    })
+}
+
 impl Running {
     fn read(place: &Place, interface: Interface) -> Result<Option<Self>, DatapathError> {
         let Some(link) = Link::open(&place.link())? else {
@@ -119,6 +145,7 @@ impl Running {
             },
             memory: memory(place, pins.as_ref())?,
             counters: Counters::read_pinned(&place.counters())?,
+            exceptions: exceptions::read(place)?,
             owner: place.locked_by(),
             interface,
         }))

@@ -8,6 +8,7 @@
 )]
 
 mod engines;
+mod exceptions;
 mod failures;
 mod host;
 mod life;

@@ -4,10 +4,11 @@
 //! /sys/fs/bpf/geodrop/            the root
 //!   4026531840-2/                 an interface: inode of its network namespace, its index
 //!     link                        holds the program on the interface
-//!     counters                    outlives generations
+//!     counters, exceptions        outlive generations
 //!     generation-7/
 //!       program                   the one under the link; any other generation is a left-over
 //!       ipv4, ipv6                its tables, whatever their engine
+//!       control                   what may change while it runs
 //!       about                     what it was made of, as JSON
 //! ```
 //!

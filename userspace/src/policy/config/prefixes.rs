@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use super::{
     reader::{Reader, Span, Value},
     settings::Placed,
-    source::{Problem, Source},
+    source::{Problem, Problems, Source},
     words::{self, Misspelt},
 };
 
@@ -41,7 +41,7 @@ pub(super) fn read_text(path: &Path) -> io::Result<String> {
 /// # Errors
 ///
 /// When the file cannot be read, or else all lines that are no prefix.
-pub fn read_prefixes(path: &Path) -> io::Result<Result<Vec<Placed<IpNet>>, Vec<Problem>>> {
+pub fn read_prefixes(path: &Path) -> io::Result<Result<Vec<Placed<IpNet>>, Problems>> {
     let source = Source::new(path.display().to_string(), read_text(path)?);
     let mut prefixes = Vec::new();
     let mut problems = Vec::new();
@@ -69,7 +69,7 @@ pub fn read_prefixes(path: &Path) -> io::Result<Result<Vec<Placed<IpNet>>, Vec<P
     Ok(if problems.is_empty() {
         Ok(prefixes)
     } else {
-        Err(problems)
+        Err(Problems::of_one_file(problems))
     })
 }
 
@@ -109,7 +109,8 @@ impl Reader<'_> {
                 prefixes.extend(read);
             }
             Ok(Err(problems)) => {
-                let problems = problems.into_iter().map(|problem| (span.start, problem));
+                let problems = Vec::from(problems).into_iter();
+                let problems = problems.map(|problem| (span.start, problem));
                 self.problems.extend(problems);
             }
             Err(error) => self.refuse(

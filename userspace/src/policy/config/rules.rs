@@ -2,6 +2,7 @@
 
 use std::{ops::RangeInclusive, sync::Arc};
 
+use geodrop_common::Rule;
 use toml::de::DeTable;
 
 use super::{
@@ -11,8 +12,8 @@ use super::{
     words,
 };
 
-/// How many different rules a policy can have: each needs a bit of a word in the kernel.
-pub const MOST_RULES: usize = 29;
+/// How many rules a policy can have: each is a bit of a word in the kernel.
+pub const MOST_RULES: usize = Rule::MOST_OF_PORTS;
 
 /// The keys of a rule.
 pub(super) const KEYS: &[&str] = &["ports", "block", "only"];
@@ -25,7 +26,6 @@ impl Reader<'_> {
         elsewhere: &[(&[&str], &str)],
     ) -> Vec<RuleSetting> {
         let mut rules: Vec<RuleSetting> = Vec::new();
-        let mut different = 0;
         for (table, span) in self.tables(value, "rules") {
             self.known_keys(table, &[KEYS], "in [[rules]]", elsewhere);
             let ports = self.ports(table);
@@ -45,19 +45,13 @@ impl Reader<'_> {
                 );
                 continue;
             };
-            let same = |other: &RuleSetting| {
-                other.ports == ports && other.countries.rule == countries.rule
-            };
-            if !rules.iter().any(same) {
-                different += 1;
-            }
-            if different == MOST_RULES + 1 {
-                different += 1;
+            if rules.len() == MOST_RULES {
                 self.refuse(
                     &span,
-                    format!("there are more than {MOST_RULES} different rules, the most that the kernel program takes"),
+                    format!("there are more than {MOST_RULES} rules, the most that the kernel program takes"),
                     "join rules for the same countries: one rule may name many ports",
                 );
+                break;
             }
             let earlier: Vec<&Ports> = rules.iter().flat_map(|rule| &rule.ports).collect();
             if !ports.is_empty() && ports.iter().all(|ports| is_covered(ports, &earlier)) {

@@ -167,6 +167,11 @@ impl Problems {
         Self(problems.into_iter().map(|(_, problem)| problem).collect())
     }
 
+    /// Problems in their order.
+    pub(super) fn of_one_file(problems: Vec<Problem>) -> Self {
+        Self(problems)
+    }
+
     /// One after the other.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()

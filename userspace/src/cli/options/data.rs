@@ -1,0 +1,158 @@
+//! GeoIP data: reading it, and what a policy needs of it.
+
+use geodrop::{
+    geoip::{self, Country, GeoData, Origin},
+    policy::{
+        CountryRule, Policy, Unknown,
+        config::{Location, Problem, Settings},
+    },
+};
+
+use super::super::{Usage, warn};
+
+/// Reads GeoIP data. Contradictions in it are told on standard error.
+pub(in super::super) fn read_data(origins: &[Origin]) -> anyhow::Result<GeoData> {
+    let data = geoip::read_origins(origins)?;
+    if let Some(first) = data.contradictions.first() {
+        let others = data.contradictions.len() - 1;
+        warn(format_args!("warning: {first}"));
+        if others > 0 {
+            warn(format_args!(
+                "warning: {others} more ranges contradict each other like that"
+            ));
+        }
+    }
+    Ok(data)
+}
+
+/// A country that the policy names and no data knows, or several: that would be a block that blocks nothing, or an
+/// admission of nobody.
+pub(in super::super) struct Missing {
+    /// Where they are named; nowhere on the command line.
+    pub(in super::super) location: Option<Location>,
+    pub(in super::super) message: String,
+    pub(in super::super) remedy: String,
+}
+
+impl Missing {
+    fn new(
+        location: Option<Location>,
+        countries: &[Country],
+        data: &GeoData,
+        advice: &str,
+    ) -> Self {
+        let sources: Vec<_> = data
+            .sources
+            .iter()
+            .map(|source| source.source.as_str())
+            .collect();
+        Self {
+            message: format!(
+                "the GeoIP data ({}) has no address in {}",
+                sources.join(", "),
+                super::super::words::countries(countries)
+            ),
+            remedy: format!("{advice}, or give data that has it with --geoip or [geoip] sources"),
+            location,
+        }
+    }
+
+    fn into_text(self) -> String {
+        match self.location {
+            Some(location) => Problem {
+                location,
+                message: self.message,
+                remedy: self.remedy,
+            }
+            .to_string(),
+            None => format!("{}; {}", self.message, self.remedy),
+        }
+    }
+}
+
+/// What of the policy the data knows nothing of. Each country that somebody wrote by its code must be there; of a group
+/// that is built in, one country must.
+pub(in super::super) fn missing(settings: &Settings, data: &GeoData) -> Vec<Missing> {
+    const CODE: &str = "check the code";
+    let known = data.regions.countries();
+    let mut all = Vec::new();
+    for rule in settings.country_rules() {
+        let (placed, bare): (Vec<_>, Vec<_>) = rule
+            .named
+            .iter()
+            .filter(|named| !known.contains(&named.value))
+            .partition(|named| named.location.is_some());
+        for named in &placed {
+            let location = named.location.clone();
+            all.push(Missing::new(location, &[named.value], data, CODE));
+        }
+        let bare: Vec<_> = bare.iter().map(|named| named.value).collect();
+        if !bare.is_empty() {
+            all.push(Missing::new(None, &bare, data, CODE));
+        }
+        let countries: Vec<_> = rule.rule.countries().iter().copied().collect();
+        let none = !countries.is_empty() && !countries.iter().any(|one| known.contains(one));
+        if none && placed.is_empty() && bare.is_empty() {
+            let location = rule.location.clone();
+            all.push(Missing::new(
+                location,
+                &countries,
+                data,
+                "name another group",
+            ));
+        }
+    }
+    if settings.leaves_countries_to_the_default() {
+        let countries = Policy::default().countries;
+        let absent: Vec<_> = countries
+            .countries()
+            .iter()
+            .filter(|country| !known.contains(country))
+            .copied()
+            .collect();
+        if !absent.is_empty() {
+            all.push(Missing::new(
+                None,
+                &absent,
+                data,
+                "say which countries to block",
+            ));
+        }
+    }
+    all
+}
+
+/// Refuses a policy that names countries which no data knows.
+pub(in super::super) fn refuse_countries_without_data(
+    settings: &Settings,
+    data: &GeoData,
+) -> Result<(), Usage> {
+    let missing = missing(settings, data);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let texts: Vec<_> = missing.into_iter().map(Missing::into_text).collect();
+    Err(Usage(texts.join("\n\n")))
+}
+
+/// Data of one address family only filters that one: worth a word, because the other is easily forgotten.
+pub(in super::super) fn missing_families(policy: &Policy, data: &GeoData) -> Vec<String> {
+    let fate = match (policy.unknown, &policy.countries) {
+        (Some(Unknown::Pass), _) | (None, CountryRule::Block(_)) => "passes",
+        (Some(Unknown::Block), _) | (None, CountryRule::Only(_)) => "is dropped",
+    };
+    let families = [
+        ("IPv4", data.regions.ipv4().is_empty()),
+        ("IPv6", data.regions.ipv6().is_empty()),
+    ];
+    families
+        .iter()
+        .filter(|(_, missing)| *missing)
+        .map(|(family, _)| {
+            format!(
+                "the GeoIP data has no {family} address: all {family} traffic {fate}; give the file for {family} too \
+                 with --geoip or [geoip] sources"
+            )
+        })
+        .collect()
+}

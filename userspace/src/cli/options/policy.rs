@@ -1,0 +1,181 @@
+//! What a policy is said in: the same options for a filter, for `lookup` and for `demo`.
+
+use std::path::PathBuf;
+
+use clap::{
+    Args,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+use geodrop::{
+    geoip::{GeoData, Origin},
+    policy::{
+        CountryRule, Unknown,
+        config::{self, Choice, Configuration, Countries, FILE, Placed, Settings},
+        groups::{Groups, Members},
+    },
+};
+use ipnet::IpNet;
+
+use super::{
+    super::{Usage, warn},
+    data::read_data,
+};
+
+/// What to block: the same for a filter and for `lookup`.
+#[derive(Debug, Args)]
+pub(in super::super) struct PolicyOptions {
+    /// Read the policy from this file (TOML); what the flags say wins over it, key by key
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Block these countries and admit the rest: ISO 3166-1 codes, EU, continents (ASIA, NORTH-AMERICA …), and
+    /// groups of the configuration [default: CN,HK,MO]
+    #[arg(long, value_name = "CC", value_delimiter = ',', num_args = 1.., conflicts_with = "only")]
+    block: Vec<String>,
+
+    /// Admit these countries, written as for --block, and block the rest, unknown addresses included
+    #[arg(long, value_name = "CC", value_delimiter = ',', num_args = 1..)]
+    only: Vec<String>,
+
+    /// Admit these prefixes or addresses, or those of a file (`file:PATH`), whatever their country; the longer of an allow and a
+    /// deny prefix wins
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', num_args = 1.., value_parser = prefixes)]
+    allow: Vec<Prefixes>,
+
+    /// Block these prefixes or addresses, or those of a file (`file:PATH`), whatever their country
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', num_args = 1.., value_parser = prefixes)]
+    deny: Vec<Prefixes>,
+
+    /// What becomes of addresses that no data knows [default: they pass with --block, and drop with --only]
+    #[arg(long, value_name = "WHAT", value_parser = word::<Unknown>())]
+    unknown: Option<Unknown>,
+
+    /// Read GeoIP data from these files (`first,last,CC` lines, or a snapshot of geodrop's); `builtin` is the built-in
+    /// snapshot [default: builtin]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    geoip: Vec<PathBuf>,
+}
+
+/// What an argument of `--allow` or `--deny` names.
+#[derive(Clone, Debug)]
+enum Prefixes {
+    One(IpNet),
+    OfFile(PathBuf),
+}
+
+fn prefixes(text: &str) -> Result<Prefixes, config::Misspelt> {
+    match text.strip_prefix(FILE) {
+        Some(path) => Ok(Prefixes::OfFile(path.into())),
+        None => config::prefix(text).map(Prefixes::One),
+    }
+}
+
+/// Takes one of the words of a choice, and shows them all in the help.
+pub(super) fn word<T: Choice>() -> impl TypedValueParser<Value = T> {
+    let words = T::ALL
+        .iter()
+        .map(|(_, word, about)| PossibleValue::new(*word).help(*about));
+    PossibleValuesParser::new(words)
+        .try_map(|word| T::of(&word).ok_or_else(|| Usage(format!("`{word}` is not known"))))
+}
+
+/// What [`PolicyOptions`] resolve to: what the file says, and what the flags say over it.
+pub(in super::super) struct Said {
+    pub(in super::super) configuration: Configuration,
+    pub(super) flags: Settings,
+    origins: Vec<Origin>,
+}
+
+impl Said {
+    /// The policy's settings for interfaces that have none of their own.
+    pub(in super::super) fn settings(&self) -> Settings {
+        self.flags.clone().over(&self.configuration.settings)
+    }
+
+    /// The policy's settings for an interface.
+    pub(super) fn settings_of(&self, interface: &str) -> Settings {
+        let below = self.configuration.settings_of(interface);
+        self.flags.clone().over(&below)
+    }
+
+    /// The GeoIP data. Contradictions in it are told on standard error.
+    pub(in super::super) fn data(&self) -> anyhow::Result<GeoData> {
+        read_data(&self.origins)
+    }
+}
+
+impl PolicyOptions {
+    /// Reads what the options name, but for the data. Warnings are told on standard error.
+    pub(in super::super) fn resolve(&self) -> anyhow::Result<Said> {
+        let configuration = match &self.config {
+            Some(path) => config::read(path)?,
+            None => Configuration::default(),
+        };
+        for problem in &configuration.warnings {
+            warn(format_args!("warning: {problem}"));
+        }
+        let flags = self.settings(&configuration.groups)?;
+        let origins = if self.geoip.is_empty() {
+            configuration.geoip.clone()
+        } else {
+            Some(self.geoip.iter().map(|path| Origin::of(path)).collect())
+        };
+        Ok(Said {
+            configuration,
+            flags,
+            origins: origins.unwrap_or_else(|| vec![Origin::Builtin]),
+        })
+    }
+
+    fn settings(&self, groups: &Groups) -> Result<Settings, Usage> {
+        let countries = if !self.only.is_empty() {
+            let members = members("--only", &self.only, groups)?;
+            Some(Countries::of_members(CountryRule::Only, members))
+        } else if !self.block.is_empty() {
+            let members = members("--block", &self.block, groups)?;
+            Some(Countries::of_members(CountryRule::Block, members))
+        } else {
+            None
+        };
+        Ok(Settings {
+            countries,
+            allow: listed("--allow", &self.allow)?,
+            deny: listed("--deny", &self.deny)?,
+            unknown: self.unknown,
+            ..Settings::default()
+        })
+    }
+}
+
+fn members(flag: &str, names: &[String], groups: &Groups) -> Result<Members, Usage> {
+    let mut all = Members::default();
+    for name in names {
+        let members = groups
+            .members(name)
+            .map_err(|error| Usage(format!("{flag}: {error}")))?;
+        all.extend(&members);
+    }
+    Ok(all)
+}
+
+/// The prefixes of a flag; `None` if it was not given.
+fn listed(flag: &str, given: &[Prefixes]) -> Result<Option<Vec<Placed<IpNet>>>, Usage> {
+    let mut all = Vec::new();
+    for prefixes in given {
+        let path = match prefixes {
+            Prefixes::One(prefix) => {
+                all.push(Placed::nowhere(*prefix));
+                continue;
+            }
+            Prefixes::OfFile(path) => path,
+        };
+        let read = config::read_prefixes(path).map_err(|error| {
+            Usage(format!(
+                "{flag}: {} cannot be read: {error}; name a file of prefixes, one a line",
+                path.display()
+            ))
+        })?;
+        all.extend(read.map_err(|error| Usage(error.to_string()))?);
+    }
+    Ok((!given.is_empty()).then_some(all))
+}

@@ -1,0 +1,19 @@
+//! Words that several verbs put things into.
+
+use geodrop::geoip::{self, Country};
+
+/// Up to how many countries are shown by their names.
+const NAMED: usize = 8;
+
+/// Countries: by name, so that a slip of the keyboard is seen; many of them, as groups have, by their codes.
+pub(super) fn countries<'a>(countries: impl IntoIterator<Item = &'a Country>) -> String {
+    let countries: Vec<_> = countries.into_iter().collect();
+    match countries.len() {
+        0 => "no country".to_owned(),
+        1..=NAMED => geoip::names(countries),
+        count => {
+            let codes: Vec<_> = countries.iter().map(|country| country.as_str()).collect();
+            format!("{count} countries ({})", codes.join(" "))
+        }
+    }
+}
