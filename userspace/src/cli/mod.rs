@@ -4,6 +4,7 @@
 //! to standard output, all else to standard error. Exit status: 0 done, 1 failed, 2 wrong usage.
 
 mod attach;
+mod check;
 mod demo;
 mod detach;
 mod exception;
@@ -15,6 +16,7 @@ mod run;
 mod status;
 mod table;
 mod time;
+mod words;
 
 use std::{
     fmt::Display,
@@ -27,6 +29,7 @@ use clap::{Args, Parser, Subcommand};
 use geodrop::{
     Action,
     datapath::pins::{DEFAULT_ROOT, Root},
+    policy::config::ConfigError,
 };
 
 const EXAMPLES: &str = "\
@@ -35,6 +38,7 @@ Examples:
   sudo geodrop run -i eth0 --monitor          count what would be dropped, and drop nothing
   sudo geodrop run -i eth0                    drop traffic from CN, HK and MO until Ctrl-C
   sudo geodrop attach -i eth0 --block CN,RU   leave a filter in the kernel
+  geodrop check --config policy.toml          what a policy file means, and what is wrong in it
   geodrop status --json                       what runs, and what it has counted
   sudo geodrop detach --all                   free every interface";
 
@@ -62,6 +66,8 @@ enum Verb {
     Deny(exception::Arguments),
     /// Show what runs, and what it has counted
     Status(status::Arguments),
+    /// Say what a policy file means, and what is wrong in it
+    Check(check::Arguments),
     /// Show which country addresses are in, and what would happen to them
     Lookup(lookup::Arguments),
     /// Look at GeoIP data
@@ -99,6 +105,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Allow(arguments) => exception::run(arguments, Action::Pass),
         Verb::Deny(arguments) => exception::run(arguments, Action::Drop),
         Verb::Status(arguments) => status::run(arguments),
+        Verb::Check(arguments) => check::run(arguments),
         Verb::Lookup(arguments) => lookup::run(arguments),
         Verb::Geoip(arguments) => geoip::run(arguments),
         Verb::Demo(arguments) => demo::run(arguments),
@@ -109,7 +116,7 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         warn(describe(&error));
-        if error.is::<Usage>() {
+        if error.is::<Usage>() || error.is::<ConfigError>() {
             ExitCode::from(2)
         } else {
             ExitCode::FAILURE
