@@ -27,6 +27,7 @@ pub mod multibit;
 pub mod ports;
 pub mod rate_limit;
 pub mod refusal;
+pub mod sketch;
 pub mod source;
 pub mod table;
 pub mod transport;
