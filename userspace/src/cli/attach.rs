@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 use geodrop::{
     datapath::{
-        filter::{self, Filter, Request},
+        filter::{self, Filter, Order, Request},
         generation::Plan,
-        pins::Root,
     },
     policy::CountryRule,
 };
@@ -36,31 +35,56 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let resolved = arguments.filter.resolve()?;
-    for filter in attach(&arguments.filter, &resolved, false)? {
+    for filter in attach(&arguments.filter, &resolved, false, &[])? {
         say(announcement(&filter, &resolved));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Attaches the filters; tells on standard error what an admin should know of how.
+/// Attaches the filters, all or none; tells on standard error what an admin should know of how. `held` are those that
+/// this process looks after already.
 pub(super) fn attach(
     options: &FilterOptions,
     resolved: &Resolved,
     log: bool,
+    held: &[Filter],
 ) -> anyhow::Result<Vec<Filter>> {
     let root = options.pins.root();
     if root.prepare()? {
         warn("mounted the bpf file system, which was missing, at /sys/fs/bpf");
     }
-    let mut filters = Vec::new();
-    for share in &resolved.shares {
-        match attach_share(&root, share, resolved, log) {
-            Ok(attached) => filters.extend(attached),
-            Err(error) => {
-                undo(filters);
-                return Err(error);
-            }
+    let order = |share, engine| {
+        let Share {
+            interfaces,
+            policy,
+            ruleset,
+            about,
+        }: &Share = share;
+        Order {
+            interfaces,
+            request: Request {
+                plan: Plan {
+                    ruleset,
+                    engine,
+                    monitor: policy.monitor,
+                    effective_from: policy.effective_from,
+                    log,
+                },
+                mode: resolved.mode,
+                about: about.clone(),
+            },
         }
+    };
+    let (filters, reason) = resolved.engine.try_with(|engine| {
+        let orders: Vec<_> = resolved
+            .shares
+            .iter()
+            .map(|share| order(share, engine))
+            .collect();
+        filter::attach(&root, &orders, held)
+    })?;
+    if let Some(reason) = reason {
+        warn(format_args!("{reason}; using the engine lpm instead"));
     }
     for filter in &filters {
         if let Some(reason) = &filter.fallback {
@@ -68,49 +92,6 @@ pub(super) fn attach(
         }
     }
     Ok(filters)
-}
-
-/// Attaches filters with one policy, to all its interfaces or to none.
-fn attach_share(
-    root: &Root,
-    share: &Share,
-    resolved: &Resolved,
-    log: bool,
-) -> anyhow::Result<Vec<Filter>> {
-    let attach = |engine| {
-        let request = Request {
-            plan: Plan {
-                ruleset: &share.ruleset,
-                engine,
-                monitor: share.policy.monitor,
-                effective_from: share.policy.effective_from,
-                log,
-            },
-            mode: resolved.mode,
-            about: share.about.clone(),
-        };
-        filter::attach(root, &share.interfaces, &request)
-    };
-    let (filters, reason) = resolved.engine.try_with(attach)?;
-    if let Some(reason) = reason {
-        warn(format_args!("{reason}; using the engine lpm instead"));
-    }
-    Ok(filters)
-}
-
-/// Takes filters off again, after those with another policy could not be attached. What they replaced is gone: of those
-/// interfaces it is told that they have the new policy already.
-fn undo(filters: Vec<Filter>) {
-    for filter in filters {
-        let name = filter.interface.name.clone();
-        if filter.replaced {
-            warn(format_args!(
-                "{name} has its new policy already; what follows went wrong on another interface"
-            ));
-        } else if let Err(error) = filter.detach() {
-            warn(format_args!("{name}: {error}"));
-        }
-    }
 }
 
 /// One line that says what is in force where.

@@ -12,6 +12,7 @@ mod geoip;
 mod json;
 mod lookup;
 mod options;
+mod reload;
 mod run;
 mod status;
 mod table;
@@ -56,6 +57,8 @@ enum Verb {
     Run(run::Arguments),
     /// Leave a filter in the kernel and return
     Attach(attach::Arguments),
+    /// Let a running `geodrop run --config` read its policy anew
+    Reload(reload::Arguments),
     /// Take filters off interfaces
     Detach(detach::Arguments),
     /// Let addresses pass on running filters, whatever their policy says
@@ -101,6 +104,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match &verb {
         Verb::Run(arguments) => run::run(arguments),
         Verb::Attach(arguments) => attach::run(arguments),
+        Verb::Reload(arguments) => reload::run(arguments),
         Verb::Detach(arguments) => detach::run(arguments),
         Verb::Allow(arguments) => exception::run(arguments, Action::Pass),
         Verb::Deny(arguments) => exception::run(arguments, Action::Drop),

@@ -3,6 +3,8 @@
 pub(super) mod data;
 mod policy;
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use geodrop::{
     datapath::{
@@ -95,6 +97,8 @@ pub(super) struct Resolved {
     pub(super) shares: Vec<Share>,
     pub(super) engine: EngineChoice,
     pub(super) mode: ModeChoice,
+    /// All files that it was read from.
+    pub(super) files: Vec<PathBuf>,
 }
 
 /// A policy, and the interfaces that share it.
@@ -115,6 +119,11 @@ impl Resolved {
 }
 
 impl FilterOptions {
+    /// The policy file, if one is given.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.policy.config()
+    }
+
     /// Looks everything up that the options name.
     pub(super) fn resolve(&self) -> anyhow::Result<Resolved> {
         let mut said = self.policy.resolve()?;
@@ -134,6 +143,8 @@ impl FilterOptions {
             refuse(unsupported(settings))?;
         }
         let data = said.data()?;
+        // It is told to people who are in other directories.
+        let config = self.policy.config().map(std::path::absolute).transpose()?;
         let mut shares: Vec<Share> = Vec::new();
         for (interface, settings) in settings {
             let policy = settings.policy();
@@ -147,7 +158,10 @@ impl FilterOptions {
             }
             let ruleset = Ruleset::new(&policy, &data.regions);
             shares.push(Share {
-                about: about(hook, &policy, &ruleset, &data),
+                about: About {
+                    config: config.clone(),
+                    ..about(hook, &policy, &ruleset, &data)
+                },
                 interfaces: vec![interface],
                 policy,
                 ruleset,
@@ -157,6 +171,7 @@ impl FilterOptions {
             shares,
             engine: engine(self.engine.or(configuration.engine).unwrap_or_default()),
             mode: mode(self.mode.or(configuration.mode).unwrap_or_default()),
+            files: said.files.clone(),
         })
     }
 

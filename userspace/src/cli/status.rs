@@ -1,6 +1,6 @@
 //! `geodrop status`: what runs, and what it has counted.
 
-use std::{io, net::IpAddr, process::ExitCode};
+use std::{io, net::IpAddr, path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use geodrop::{
@@ -8,6 +8,7 @@ use geodrop::{
     datapath::{
         about::{GeoipSource, Ranges},
         exceptions::Decision,
+        reload::Failure,
         status::{Running, Status},
     },
     geoip::{self, Country},
@@ -58,6 +59,10 @@ struct InterfaceReport {
     #[serde(flatten)]
     counted: CountersReport,
     exceptions: Vec<ExceptionReport>,
+    /// Why the last reload failed; null when it did not.
+    reload_failure: Option<Failure>,
+    /// The configuration that the policy was read from.
+    config: Option<PathBuf>,
     since: Option<Timestamp>,
     version: String,
     /// The process that looks after the filter; null when it stands alone.
@@ -96,6 +101,7 @@ impl From<Running> for InterfaceReport {
             about,
             memory,
             counters,
+            failure,
             exceptions,
             owner,
         } = running;
@@ -114,6 +120,8 @@ impl From<Running> for InterfaceReport {
             memory_bytes: memory,
             counted: (&counters).into(),
             exceptions: exceptions.into_iter().map(Into::into).collect(),
+            reload_failure: failure,
+            config: about.config,
             since: about.since,
             version: about.version,
             owner,
@@ -205,6 +213,9 @@ fn write_interface(output: &mut impl io::Write, interface: &InterfaceReport) -> 
             "  stands alone, until `geodrop detach -i {}`",
             interface.name
         )?,
+    }
+    if let Some(Failure { at, why }) = &interface.reload_failure {
+        writeln!(output, "  last reload failed at {at:.0}: {why}")?;
     }
     for exception in &interface.exceptions {
         writeln!(

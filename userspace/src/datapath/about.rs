@@ -1,14 +1,13 @@
 //! What a generation was made of, kept in the kernel beside it.
 //!
-//! A map of one element holds it as JSON: it lives and dies with the filter, and a newer or older geodrop
-//! can read it. Fields that a version does not know are left out or take their default.
+//! A note of the kernel's holds it (`cell`). Fields that a version does not know are left out or take their default.
 
-use std::{os::fd::AsFd as _, path::Path};
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{error::DatapathError, sys};
+use super::{cell, error::DatapathError};
 use crate::geoip::Country;
 
 /// What a generation was made of.
@@ -31,6 +30,8 @@ pub struct About {
     pub only: Vec<Country>,
     /// How many ranges its rule set has.
     pub ranges: Ranges,
+    /// The configuration that it was read from, if there was one.
+    pub config: Option<PathBuf>,
     /// The data that its rule set was made from.
     pub geoip: Vec<GeoipSource>,
 }
@@ -66,30 +67,24 @@ impl Default for About {
             block: Vec::new(),
             only: Vec::new(),
             ranges: Ranges::default(),
+            config: None,
             geoip: Vec::new(),
         }
     }
 }
 
 impl About {
-    /// Writes it into a map of its own and pins that.
+    /// Writes and pins it.
     pub(super) fn pin(&self, path: &Path) -> Result<(), DatapathError> {
-        let failed = DatapathError::pin("writing", path);
-        let json = serde_json::to_vec(self).map_err(std::io::Error::other);
-        let pinned = json.and_then(|json| {
-            let cell = sys::map::create_cell("geodrop_about", json.len())?;
-            sys::map::update(cell.as_fd(), &0_u32.to_ne_bytes(), &json)?;
-            sys::object::pin(cell.as_fd(), path)
-        });
-        pinned.map_err(failed)
+        cell::pin(path, self)
     }
 
-    /// Reads it from the map pinned at `path`.
+    /// Reads the one that is pinned at `path`.
     pub(super) fn read(path: &Path) -> Result<Self, DatapathError> {
-        let failed = DatapathError::pin("reading", path);
-        let read = sys::object::open_pin(path)
-            .and_then(|cell| sys::map::read_cell(cell.as_fd()))
-            .and_then(|json| serde_json::from_slice(&json).map_err(std::io::Error::other));
-        read.map_err(failed)
+        let missing = || {
+            let error = std::io::Error::from(std::io::ErrorKind::NotFound);
+            DatapathError::pin("reading", path)(error)
+        };
+        cell::read(path)?.ok_or_else(missing)
     }
 }

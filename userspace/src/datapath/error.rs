@@ -231,6 +231,30 @@ pub enum DatapathError {
         interface: String,
     },
 
+    /// Nobody looks after the filter, so nobody can reload it.
+    #[error(
+        "no geodrop process looks after the filter on {interface}, so there is none to reload it; `geodrop attach -i \
+         {interface} --config {config}` puts a new one in its place in one step, and the counters go on"
+    )]
+    NoRunner {
+        /// The interface.
+        interface: String,
+        /// The configuration that the filter was read from.
+        config: String,
+    },
+
+    /// Whoever looks after the filter reads no file.
+    #[error(
+        "{owner} looks after the filter on {interface} and was started without --config, so there is nothing for it to \
+         read anew; stop it, and start `geodrop run --config FILE`, which takes the filter over"
+    )]
+    NothingToReload {
+        /// The interface.
+        interface: String,
+        /// The process.
+        owner: String,
+    },
+
     /// The map of exceptions takes no more.
     #[error(
         "{interface} has {most} exceptions already, as many as there can be; remove some (`geodrop allow --list` shows \

@@ -4,6 +4,8 @@
 //! and pinned first (`staging`); then the programs go under their links, and what is already done is undone
 //! if one refuses; only then what the new generations replace is removed.
 
+use std::sync::Arc;
+
 use super::{
     about::About,
     error::DatapathError,
@@ -43,7 +45,7 @@ pub struct Filter {
     pub(super) place: Place,
     /// The id of the link that this process made or took over: whatever stands in its place later is not ours.
     pub(super) link: u32,
-    pub(super) _lock: Lock,
+    pub(super) lock: Arc<Lock>,
 }
 
 impl Filter {
@@ -81,34 +83,47 @@ impl Filter {
     }
 }
 
-/// Attaches filters to all the interfaces, or to none; a filter of ours that is there already is replaced
-/// in one step, and keeps its counters.
+/// What is to be attached where.
+#[derive(Clone, Debug)]
+pub struct Order<'a> {
+    /// The interfaces.
+    pub interfaces: &'a [Interface],
+    /// What they get.
+    pub request: Request<'a>,
+}
+
+/// Attaches filters to all the interfaces of all orders, or to none; a filter of ours that is there already is replaced
+/// in one step, and keeps its counters. `held` are filters that this process looks after: it goes on to do so, also
+/// when this fails.
 ///
 /// # Errors
 ///
 /// Whatever the error, what was in force before is in force after.
 pub fn attach(
     root: &Root,
-    interfaces: &[Interface],
-    request: &Request<'_>,
+    orders: &[Order<'_>],
+    held: &[Filter],
 ) -> Result<Vec<Filter>, DatapathError> {
     root.prepare()?;
-    let tables = Tables::of(request.plan.ruleset, request.plan.engine)?;
-    let mut staged: Vec<Staged> = Vec::new();
-    for interface in interfaces {
-        // Interfaces share their tables: the first one's are filled, the others pin them too.
-        let filled = staged.first().map(|first| first.pins().clone());
-        staged.push(Staged::new(
-            root,
-            interface,
-            request,
-            &tables,
-            filled.as_ref(),
-        )?);
+    let mut staged: Vec<(Staged, ModeChoice)> = Vec::new();
+    for Order {
+        interfaces,
+        request,
+    } in orders
+    {
+        let tables = Tables::of(request.plan.ruleset, request.plan.engine)?;
+        let mut filled = None;
+        for interface in *interfaces {
+            let lock = lock_of(root, interface, held)?;
+            // Interfaces share their tables: the first one's are filled, the others pin them too.
+            let one = Staged::new(root, interface, request, &tables, filled.as_ref(), lock)?;
+            filled.get_or_insert_with(|| one.pins().clone());
+            staged.push((one, request.mode));
+        }
     }
     let mut committed: Vec<Committed> = Vec::new();
-    for staged in staged {
-        match staged.commit(request.mode) {
+    for (staged, mode) in staged {
+        match staged.commit(mode) {
             Ok(filter) => committed.push(filter),
             Err(error) => {
                 for filter in committed {
@@ -119,6 +134,20 @@ pub fn attach(
         }
     }
     Ok(committed.into_iter().map(Committed::finish).collect())
+}
+
+/// The lock on an interface's place, if one of these filters holds it.
+fn lock_of(
+    root: &Root,
+    interface: &Interface,
+    held: &[Filter],
+) -> Result<Option<Arc<Lock>>, DatapathError> {
+    let place = root.place(interface)?;
+    match held.iter().find(|filter| filter.place == place) {
+        // Once it is taken away, the directory that is locked is not the one that is there.
+        Some(filter) if filter.is_attached()? => Ok(Some(Arc::clone(&filter.lock))),
+        _ => Ok(None),
+    }
 }
 
 /// Detaches the filter from one interface.

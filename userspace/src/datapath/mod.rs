@@ -4,13 +4,15 @@
 //! - [`engine`]: the engine of its tables, and what to do where the kernel does not take it.
 //! - [`filter`]: generations on interfaces, all or nothing.
 //! - [`pins`]: where they live under the bpf file system, and who looks after them.
+//! - [`reload`]: how whoever looks after a filter is asked to make it anew.
 //! - [`status`]: what is running, read back from the kernel.
 //! - [`counters`], [`about`]: what a filter has counted, and what it was made of.
 //! - [`exceptions`]: what is decided for single addresses while it runs.
-//! - `link`, [`interface`], `tables`, [`image`], [`fill`], `brief`, `sys`: what these stand on.
+//! - `link`, [`interface`], `tables`, [`image`], [`fill`], `brief`, `cell`, `sys`: what these stand on.
 
 pub mod about;
 mod brief;
+mod cell;
 pub mod clock;
 mod control;
 pub mod counters;
@@ -27,6 +29,7 @@ pub(crate) mod netlink;
 pub mod object;
 pub mod pins;
 pub(crate) mod privileges;
+pub mod reload;
 mod staging;
 pub mod status;
 mod sys;

@@ -3,6 +3,7 @@
 use std::{
     os::fd::{AsFd as _, OwnedFd},
     path::Path,
+    sync::Arc,
 };
 
 use aya::maps::MapData;
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use super::{
     about::About,
     brief::Turn,
+    cell,
     error::DatapathError,
     exceptions,
     filter::{Filter, Request, detach_place},
@@ -61,19 +63,28 @@ pub(super) struct Staged {
     generation: Generation,
     draft: Draft,
     // Last, so that the lock is held while the draft is removed.
-    lock: Lock,
+    lock: Arc<Lock>,
 }
 
 impl Staged {
+    /// Makes a generation for an interface. `held` is the lock on its place, if this process has it already.
     pub(super) fn new(
         root: &Root,
         interface: &Interface,
         request: &Request<'_>,
         tables: &Tables,
         filled: Option<&GenerationPins>,
+        held: Option<Arc<Lock>>,
     ) -> Result<Self, DatapathError> {
         let place = root.place(interface)?;
-        let lock = place.lock(interface)?;
+        let lock = if let Some(lock) = held {
+            lock
+        } else {
+            let lock = place.lock(interface)?;
+            // Asked of somebody who is gone.
+            cell::remove(&place.request())?;
+            Arc::new(lock)
+        };
         if !interface.has_ethernet_frames()? {
             return Err(DatapathError::NotEthernet {
                 interface: interface.name.clone(),
@@ -84,7 +95,7 @@ impl Staged {
             refuse_other_mode(interface, present.mode, request.mode)?;
         } else {
             // Left by a filter whose interface went away, or by a process that died half-way.
-            clear(&place)?;
+            place.clear()?;
         }
         let draft = Draft {
             pins: place.next_generation()?,
@@ -196,7 +207,7 @@ pub(super) struct Committed {
     generation: Generation,
     link: u32,
     draft: Draft,
-    lock: Lock,
+    lock: Arc<Lock>,
 }
 
 impl Committed {
@@ -216,6 +227,8 @@ impl Committed {
     /// Keeps the generation, and removes those that it replaces.
     pub(super) fn finish(mut self) -> Filter {
         self.draft.kept = true;
+        // What went wrong before is of no interest any more.
+        let _ = cell::remove(&self.draft.place.failure());
         for pins in self.draft.place.generations().unwrap_or_default() {
             if pins != self.draft.pins {
                 // The filter is in force; left-overs are removed by the next command.
@@ -230,7 +243,7 @@ impl Committed {
             generation: self.generation,
             place: self.draft.place.clone(),
             link: self.link,
-            _lock: self.lock,
+            lock: self.lock,
         }
     }
 }
@@ -283,22 +296,6 @@ fn refuse_other_mode(
         }),
         _ => Ok(()),
     }
-}
-
-/// Removes all that is pinned at a place where no filter is attached.
-fn clear(place: &Place) -> Result<(), DatapathError> {
-    for pins in place.generations()? {
-        pins.remove()?;
-    }
-    for pin in [place.link(), place.counters(), place.exceptions()] {
-        match std::fs::remove_file(&pin) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(DatapathError::pin("removing the pin", pin)(error));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// Pins the map at `from` also at `to`.

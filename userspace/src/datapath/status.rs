@@ -10,6 +10,7 @@ use super::{
     interface::{Interface, Mode},
     link::Link,
     pins::{GenerationPins, Place, Root},
+    reload::Failure,
     sys,
 };
 
@@ -30,6 +31,8 @@ pub struct Running {
     pub memory: u64,
     /// What it has counted.
     pub counters: Counters,
+    /// Why the last reload failed, if it did.
+    pub failure: Option<Failure>,
     /// What was decided for single addresses while it runs.
     pub exceptions: Vec<Decision>,
     /// The process that looks after it, as words for a person; `None` if none does.
@@ -146,6 +149,7 @@ impl Running {
             memory: memory(place, pins.as_ref())?,
             counters: Counters::read_pinned(&place.counters())?,
             exceptions: exceptions::read(place)?,
+            failure: Failure::read(place)?,
             owner: place.locked_by(),
             interface,
         }))

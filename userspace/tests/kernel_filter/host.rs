@@ -102,7 +102,12 @@ impl Host {
 
     /// Starts `geodrop run` on the host, and waits until the filter is attached.
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
-        let all = [&["run", "-i", "server"], arguments].concat();
+        self.run_with(&[&["-i", "server"], arguments].concat())
+    }
+
+    /// The same, with what these arguments say of interfaces.
+    pub(crate) fn run_with(&self, arguments: &[&str]) -> Run {
+        let all = [&["run"], arguments].concat();
         let mut command = self.command(&all);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.veth.server.run(|| command.spawn()).unwrap().unwrap();

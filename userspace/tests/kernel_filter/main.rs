@@ -13,3 +13,4 @@ mod failures;
 mod host;
 mod life;
 mod privileges;
+mod reload;

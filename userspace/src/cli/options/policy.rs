@@ -1,6 +1,6 @@
 //! What a policy is said in: the same options for a filter, for `lookup` and for `demo`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{
     Args,
@@ -84,6 +84,8 @@ pub(in super::super) struct Said {
     pub(in super::super) configuration: Configuration,
     pub(super) flags: Settings,
     origins: Vec<Origin>,
+    /// All files that were read for it, or will be.
+    pub(super) files: Vec<PathBuf>,
 }
 
 impl Said {
@@ -105,6 +107,11 @@ impl Said {
 }
 
 impl PolicyOptions {
+    /// The policy file, if one is given.
+    pub(in super::super) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// Reads what the options name, but for the data. Warnings are told on standard error.
     pub(in super::super) fn resolve(&self) -> anyhow::Result<Said> {
         let configuration = match &self.config {
@@ -121,10 +128,26 @@ impl PolicyOptions {
             Some(self.geoip.iter().map(|path| Origin::of(path)).collect())
         };
         Ok(Said {
+            files: self.files(&configuration, origins.as_deref()),
             configuration,
             flags,
             origins: origins.unwrap_or_else(|| vec![Origin::Builtin]),
         })
+    }
+
+    fn files(&self, configuration: &Configuration, origins: Option<&[Origin]>) -> Vec<PathBuf> {
+        let lists = self.allow.iter().chain(&self.deny);
+        let lists = lists.filter_map(|prefixes| match prefixes {
+            Prefixes::One(_) => None,
+            Prefixes::OfFile(path) => Some(path),
+        });
+        let data = origins.unwrap_or_default().iter();
+        let data = data.filter_map(|origin| match origin {
+            Origin::Builtin => None,
+            Origin::File(path) => Some(path),
+        });
+        let named = self.config.iter().chain(&configuration.files);
+        named.chain(lists).chain(data).cloned().collect()
     }
 
     fn settings(&self, groups: &Groups) -> Result<Settings, Usage> {

@@ -54,9 +54,14 @@ impl Place {
     /// Who holds the lock, as words for a person; `None` when nobody does.
     #[must_use]
     pub fn locked_by(&self) -> Option<String> {
+        self.holder().map(describe)
+    }
+
+    /// The process that holds the lock.
+    pub(in crate::datapath) fn holder(&self) -> Option<u32> {
         let directory = fs::metadata(&self.directory).ok()?;
         let locks = fs::read_to_string("/proc/locks").ok()?;
-        lock_holder(&locks, Inode::of(&directory)).map(describe)
+        lock_holder(&locks, Inode::of(&directory))
     }
 }
 

@@ -5,6 +5,7 @@
 //!   4026531840-2/                 an interface: inode of its network namespace, its index
 //!     link                        holds the program on the interface
 //!     counters, exceptions        outlive generations
+//!     request, failure            a reload asked for; why the last one failed
 //!     generation-7/
 //!       program                   the one under the link; any other generation is a left-over
 //!       ipv4, ipv6                its tables, whatever their engine

@@ -49,6 +49,16 @@ impl Place {
         self.directory.join("exceptions")
     }
 
+    /// Why the last reload failed.
+    pub(in crate::datapath) fn failure(&self) -> PathBuf {
+        self.directory.join("failure")
+    }
+
+    /// What is asked of the process that looks after the filter.
+    pub(in crate::datapath) fn request(&self) -> PathBuf {
+        self.directory.join("request")
+    }
+
     /// The generations that are pinned here, oldest first.
     pub(in crate::datapath) fn generations(&self) -> Result<Vec<GenerationPins>, DatapathError> {
         let mut generations: Vec<_> = list(&self.directory)?
@@ -82,6 +92,11 @@ impl Place {
             .create(&directory)
             .map_err(DatapathError::pin("making the directory", &directory))?;
         Ok(GenerationPins { directory, number })
+    }
+
+    /// Removes all that is pinned here, but not the directory, which is locked.
+    pub(in crate::datapath) fn clear(&self) -> Result<(), DatapathError> {
+        remove_below(&self.directory)
     }
 
     /// Removes all that is pinned here, whatever version pinned it.
@@ -133,6 +148,11 @@ impl GenerationPins {
 /// Removes a directory and all below it; it is no error if it is gone. The link goes last, so that what is
 /// left after a failure is still found as a filter.
 fn remove_tree(directory: &Path) -> Result<(), DatapathError> {
+    remove_below(directory)?;
+    gone(fs::remove_dir(directory), directory)
+}
+
+fn remove_below(directory: &Path) -> Result<(), DatapathError> {
     let mut paths = list(directory)?;
     paths.sort_by_key(|path| path.file_name() == Some(OsStr::new("link")));
     for path in paths {
@@ -143,7 +163,7 @@ fn remove_tree(directory: &Path) -> Result<(), DatapathError> {
             gone(fs::remove_file(&path), &path)?;
         }
     }
-    gone(fs::remove_dir(directory), directory)
+    Ok(())
 }
 
 fn gone(result: io::Result<()>, path: &Path) -> Result<(), DatapathError> {

@@ -91,6 +91,8 @@ pub struct Configuration {
     pub geoip: Option<Vec<Origin>>,
     /// The groups that may be named.
     pub groups: Groups,
+    /// The files of prefixes that it names.
+    pub files: Vec<PathBuf>,
     /// What is worth a second look.
     pub warnings: Vec<Problem>,
 }
@@ -164,6 +166,7 @@ pub fn parse(name: &str, text: &str, directory: &Path) -> Result<Configuration, 
     }
     Ok(Configuration {
         groups: reader.groups,
+        files: reader.files,
         warnings: Problems::new(reader.warnings).into(),
         ..configuration
     })

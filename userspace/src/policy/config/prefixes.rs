@@ -96,6 +96,7 @@ impl Reader<'_> {
 
     fn prefixes_of_file(&mut self, path: &str, span: &Span, prefixes: &mut Vec<Placed<IpNet>>) {
         let path = self.directory.join(path);
+        self.files.push(path.clone());
         match read_prefixes(&path) {
             Ok(Ok(read)) => {
                 if read.is_empty() {

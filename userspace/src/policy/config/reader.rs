@@ -1,6 +1,10 @@
 //! Reading typed values out of TOML, and gathering all that is wrong on the way.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use toml::{
     Spanned,
@@ -29,6 +33,8 @@ pub(super) struct Reader<'a> {
     /// What relative paths in it are relative to.
     pub(super) directory: &'a Path,
     pub(super) groups: Groups,
+    /// The files of prefixes that are named in it.
+    pub(super) files: Vec<PathBuf>,
     /// What is wrong, each with the byte of the configuration that led to it.
     pub(super) problems: Vec<(usize, Problem)>,
     pub(super) warnings: Vec<(usize, Problem)>,
@@ -40,6 +46,7 @@ impl<'a> Reader<'a> {
             source,
             directory,
             groups: Groups::default(),
+            files: Vec::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
         }

@@ -1,0 +1,139 @@
+//! `geodrop reload`: let those who look after filters read their policies anew.
+
+use std::{
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use geodrop::datapath::{reload::Runner, status};
+
+use super::{PinOptions, options, say, time, warn};
+
+/// Let a running `geodrop run --config` read its policy anew
+///
+/// Asks the process that looks after a filter to read its configuration and GeoIP data anew, as SIGHUP does, and waits for
+/// what comes of it. The new filter takes the old one's place in one step, and the counters go on. Where a reload
+/// fails, the old filter stays in force on all interfaces, the reason is told here and by `geodrop status`, and the exit
+/// status is 1.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sudo geodrop check --config policy.toml && sudo geodrop reload
+  sudo geodrop reload -i eth0")]
+pub(super) struct Arguments {
+    /// Reload the filters of these interfaces, and what belongs to the same process [default: all]
+    #[arg(short, long, value_name = "IFACE", value_delimiter = ',', num_args = 1..)]
+    interface: Vec<String>,
+
+    /// How long to wait for the outcome
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time::parse)]
+    timeout: Duration,
+
+    #[command(flatten)]
+    pins: PinOptions,
+}
+
+/// How often to look for an answer.
+const POLL: Duration = Duration::from_millis(20);
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let runners = Asking(runners(arguments)?);
+    for runner in &runners.0 {
+        runner.ask(None)?;
+    }
+    let mut signalled = Vec::new();
+    for runner in &runners.0 {
+        if !signalled.contains(&runner.process) {
+            runner.signal()?;
+            signalled.push(runner.process);
+        }
+    }
+    let deadline = Instant::now() + arguments.timeout;
+    let mut failed = false;
+    for runner in &runners.0 {
+        let name = &runner.interface.name;
+        match outcome(runner, deadline) {
+            Ok(()) => say(format_args!("{name}: reloaded")),
+            Err(error) => {
+                warn(format_args!("{name}: {}", super::describe(&error)));
+                failed = true;
+            }
+        }
+    }
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// The processes to ask. Of interfaces that were not asked for by name, those without one are left alone, as long as
+/// one has one.
+fn runners(arguments: &Arguments) -> anyhow::Result<Vec<Runner>> {
+    let root = arguments.pins.root();
+    if !arguments.interface.is_empty() {
+        let interfaces = options::interfaces(&arguments.interface)?;
+        let runners = interfaces
+            .iter()
+            .map(|interface| Runner::of(&root, interface));
+        return Ok(runners.collect::<Result<_, _>>()?);
+    }
+    let interfaces = status::filtered(&root)?;
+    let (mut runners, mut errors) = (Vec::new(), Vec::new());
+    for interface in &interfaces {
+        match Runner::of(&root, interface) {
+            Ok(runner) => runners.push(runner),
+            Err(error) => errors.push(error),
+        }
+    }
+    if runners.is_empty() {
+        return Err(match errors.into_iter().next() {
+            Some(error) => error.into(),
+            None => anyhow::anyhow!(
+                "no filter is attached; `geodrop run --config FILE` attaches one and looks after it"
+            ),
+        });
+    }
+    for error in errors {
+        warn(error);
+    }
+    Ok(runners)
+}
+
+/// Waits for what comes of a reload.
+fn outcome(runner: &Runner, deadline: Instant) -> anyhow::Result<()> {
+    let process = runner.process;
+    while !runner.has_answered() {
+        if !runner.lives() {
+            anyhow::bail!(
+                "process {process} ended before it answered; `geodrop status` shows what is in force"
+            );
+        }
+        if Instant::now() >= deadline {
+            anyhow::bail!(
+                "process {process} has not answered yet; it may still reload: `geodrop status` shows what is in force"
+            );
+        }
+        thread::sleep(POLL);
+    }
+    match runner.failure()? {
+        Some(failure) => anyhow::bail!(
+            "the reload failed, and what was in force stays: {}",
+            failure.why
+        ),
+        None => Ok(()),
+    }
+}
+
+/// What is asked for, until it is answered or given up.
+struct Asking(Vec<Runner>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        for runner in &self.0 {
+            runner.withdraw();
+        }
+    }
+}
