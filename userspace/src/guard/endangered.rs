@@ -83,9 +83,10 @@ pub(super) fn judge_at(
     policy: &Policy,
     regions: &Regions,
     address: IpAddr,
-    _service: Option<Service>,
+    service: Option<Service>,
 ) -> Explanation {
-    policy::explain(policy, regions, address)
+    let port = service.map(|service| (service.protocol, service.local_port));
+    policy::explain_port(policy, regions, address, port)
 }
 
 /// Refuses a policy that would cut off a peer. One that only counts (`monitor`) cuts nobody off.
@@ -141,7 +142,11 @@ impl fmt::Display for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{geoip, guard::Process, policy::Protocol};
+    use crate::{
+        geoip,
+        guard::Process,
+        policy::{CountryRule, PortRule, Ports, Protocol},
+    };
 
     fn peers() -> Peers {
         let sshd = Process {
@@ -224,5 +229,30 @@ mod tests {
         };
         assert_eq!(endangered(&policy, &world, &peers()).len(), 2);
         assert_eq!(check(&policy, &world, &peers()), Ok(()));
+    }
+
+    #[test]
+    fn a_session_is_judged_at_its_port() {
+        let world = geoip::builtin().unwrap().regions;
+        let at = |port, admitted| {
+            let ports = Ports {
+                protocol: Protocol::Tcp,
+                numbers: port..=port,
+            };
+            let policy = Policy {
+                rules: vec![PortRule {
+                    ports: vec![ports],
+                    countries: CountryRule::Only([admitted].into()),
+                }],
+                ..Policy::default()
+            };
+            let endangered = endangered(&policy, &world, &peers());
+            let mut sessions = endangered.into_iter();
+            let session = sessions.find(|peer| matches!(peer.role, Role::Session(_)));
+            session.map(|session| session.reason)
+        };
+        assert_eq!(at(22, Country::CHINA), None);
+        assert_eq!(at(22, Country::HONG_KONG), Some(Reason::Only));
+        assert_eq!(at(23, Country::CHINA), Some(Reason::Country));
     }
 }
