@@ -14,11 +14,14 @@ use aya_ebpf::{
     Global,
     bindings::xdp_action,
     macros::{map, xdp},
-    maps::PerCpuArray,
+    maps::{PerCpuArray, ProgramArray},
     programs::XdpContext,
 };
 use geodrop_common::{Action, Counter, Judgement, Slot, counter, judge};
-use geodrop_ebpf::{packet::Packet, rules::Policy};
+use geodrop_ebpf::{
+    packet::Packet,
+    rules::{Policy, trial_is_over},
+};
 
 /// Packets and bytes by [`Slot`], one set a CPU. Outlives the program: a reload takes it over.
 #[map]
@@ -27,6 +30,19 @@ static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(counter::C
 /// Not 0: count what would be dropped, and drop nothing. Set before the program is loaded.
 #[unsafe(no_mangle)]
 static MONITOR: Global<u8> = Global::new(0);
+
+/// The program of the generation before, for one that is on trial; empty if there was none.
+#[map]
+static PREDECESSOR: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// Leaves a packet to the generation before, or lets it pass as it did when there was none.
+#[inline(always)]
+fn give_way(context: &XdpContext) -> u32 {
+    // SAFETY: the context is the one that the kernel called us with, and the kernel puts programs of our type only into
+    // the array. Where there is one, it takes this one's place, which holds nothing that would have to be dropped.
+    unsafe { PREDECESSOR.tail_call(context, 0) };
+    xdp_action::XDP_PASS
+}
 
 /// Counts one packet of `bytes` bytes.
 #[inline(always)]
@@ -67,11 +83,17 @@ fn filter<const SEVERAL: bool>(context: &XdpContext, packet: &Packet<SEVERAL>) -
 /// The filter for kernels older than 5.18, which hand a program packets of one buffer only.
 #[xdp]
 fn geodrop(context: XdpContext) -> u32 {
+    if trial_is_over() {
+        return give_way(&context);
+    }
     filter(&context, &Packet::of_one_buffer(&context))
 }
 
 /// The filter for packets of one or several buffers.
 #[xdp(frags)]
 fn geodrop_frags(context: XdpContext) -> u32 {
+    if trial_is_over() {
+        return give_way(&context);
+    }
     filter(&context, &Packet::of_several_buffers(&context))
 }

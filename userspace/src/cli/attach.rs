@@ -1,6 +1,6 @@
 //! `geodrop attach`: leave a filter in the kernel and return.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 use geodrop::{
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::{
     options::{FilterOptions, Resolved, Share},
-    say, warn, words,
+    say, time, warn, words,
 };
 
 /// Leave a filter in the kernel and return
@@ -35,7 +35,13 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let resolved = arguments.filter.resolve()?;
-    for filter in attach(&arguments.filter, &resolved, false, &[])? {
+    for filter in attach(
+        &arguments.filter,
+        &resolved,
+        false,
+        arguments.filter.confirm,
+        &[],
+    )? {
         say(announcement(&filter, &resolved));
     }
     Ok(ExitCode::SUCCESS)
@@ -47,6 +53,7 @@ pub(super) fn attach(
     options: &FilterOptions,
     resolved: &Resolved,
     log: bool,
+    trial: Option<Duration>,
     held: &[Filter],
 ) -> anyhow::Result<Vec<Filter>> {
     let root = options.pins.root();
@@ -72,6 +79,7 @@ pub(super) fn attach(
                 },
                 mode: resolved.mode,
                 about: about.clone(),
+                trial,
             },
         }
     };
@@ -118,7 +126,7 @@ pub(super) fn announcement(filter: &Filter, resolved: &Resolved) -> String {
         .filter(|instant| *instant > Timestamp::now())
         .map_or_else(String::new, |instant| format!(" from {instant} on"));
     format!(
-        "{}: {verb} {}{rules}{from} ({} mode, {} IPv4 and {} IPv6 ranges{})",
+        "{}: {verb} {}{rules}{from} ({} mode, {} IPv4 and {} IPv6 ranges{}){}",
         filter.interface.name,
         words::countries(policy.countries.countries()),
         filter.mode,
@@ -128,6 +136,10 @@ pub(super) fn announcement(filter: &Filter, resolved: &Resolved) -> String {
             ", replaced the filter that was there"
         } else {
             ""
-        }
+        },
+        filter.trial.map_or_else(String::new, |time| format!(
+            "; on trial for {}: `geodrop confirm` keeps it",
+            time::text(time)
+        ))
     )
 }

@@ -5,6 +5,7 @@
 
 mod attach;
 mod check;
+mod confirm;
 mod demo;
 mod detach;
 mod exception;
@@ -59,6 +60,8 @@ enum Verb {
     Attach(attach::Arguments),
     /// Let a running `geodrop run --config` read its policy anew
     Reload(reload::Arguments),
+    /// Keep a policy that is on trial
+    Confirm(confirm::Arguments),
     /// Take filters off interfaces
     Detach(detach::Arguments),
     /// Let addresses pass on running filters, whatever their policy says
@@ -105,6 +108,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Run(arguments) => run::run(arguments),
         Verb::Attach(arguments) => attach::run(arguments),
         Verb::Reload(arguments) => reload::run(arguments),
+        Verb::Confirm(arguments) => confirm::run(arguments),
         Verb::Detach(arguments) => detach::run(arguments),
         Verb::Allow(arguments) => exception::run(arguments, Action::Pass),
         Verb::Deny(arguments) => exception::run(arguments, Action::Drop),

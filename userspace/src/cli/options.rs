@@ -3,7 +3,10 @@
 pub(super) mod data;
 mod policy;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 use geodrop::{
@@ -21,7 +24,7 @@ use geodrop::{
 };
 use jiff::Timestamp;
 
-use super::{PinOptions, Usage, warn};
+use super::{PinOptions, Usage, time, warn};
 use data::{missing_families, refuse_countries_without_data};
 use policy::{Said, word};
 
@@ -86,6 +89,11 @@ pub(super) struct FilterOptions {
     /// Which packets are counted by country [default: blocked]
     #[arg(long, value_name = "WHAT", value_parser = word::<Count>())]
     count: Option<Count>,
+
+    /// Try the policy: unless `geodrop confirm` comes in this time (like 60s), what was in force before is again, even if
+    /// everything that could undo it has died
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    pub(super) confirm: Option<Duration>,
 
     #[command(flatten)]
     pub(super) pins: PinOptions,

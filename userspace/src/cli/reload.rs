@@ -27,6 +27,11 @@ pub(super) struct Arguments {
     #[arg(short, long, value_name = "IFACE", value_delimiter = ',', num_args = 1..)]
     interface: Vec<String>,
 
+    /// Try the policy: unless `geodrop confirm` comes in this time (like 60s), what was in force before is again, even if
+    /// everything that could undo it has died
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    confirm: Option<Duration>,
+
     /// How long to wait for the outcome
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time::parse)]
     timeout: Duration,
@@ -41,7 +46,7 @@ const POLL: Duration = Duration::from_millis(20);
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let runners = Asking(runners(arguments)?);
     for runner in &runners.0 {
-        runner.ask(None)?;
+        runner.ask(arguments.confirm)?;
     }
     let mut signalled = Vec::new();
     for runner in &runners.0 {
@@ -51,11 +56,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     }
     let deadline = Instant::now() + arguments.timeout;
+    let on_trial = arguments.confirm.map_or_else(String::new, |time| {
+        format!(
+            "; on trial for {}: `geodrop confirm` keeps it",
+            time::text(time)
+        )
+    });
     let mut failed = false;
     for runner in &runners.0 {
         let name = &runner.interface.name;
         match outcome(runner, deadline) {
-            Ok(()) => say(format_args!("{name}: reloaded")),
+            Ok(()) => say(format_args!("{name}: reloaded{on_trial}")),
             Err(error) => {
                 warn(format_args!("{name}: {}", super::describe(&error)));
                 failed = true;

@@ -9,7 +9,7 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
-use geodrop::datapath::filter::Filter;
+use geodrop::datapath::{filter::Filter, trial::Ended};
 use tokio::time::MissedTickBehavior;
 
 use self::{
@@ -117,20 +117,20 @@ impl<'a> Care<'a> {
             reports: Reports::new(Duration::from_secs(arguments.interval)),
             files: Files::default(),
         };
-        care.attach()?;
+        care.attach(arguments.filter.confirm)?;
         Ok(care)
     }
 
     /// Reads everything and attaches the filters, or replaces those that there are. Whatever the error, what was in force
     /// before is in force after.
-    fn attach(&mut self) -> anyhow::Result<()> {
+    fn attach(&mut self, trial: Option<Duration>) -> anyhow::Result<()> {
         let Arguments {
             filter,
             log_packets,
             ..
         } = self.arguments;
         let resolved = filter.resolve()?;
-        let attached = attach::attach(filter, &resolved, *log_packets, &self.filters)?;
+        let attached = attach::attach(filter, &resolved, *log_packets, trial, &self.filters)?;
         let before = std::mem::replace(&mut self.filters, attached);
         for filter in &self.filters {
             say(attach::announcement(filter, &resolved));
@@ -158,7 +158,8 @@ impl<'a> Care<'a> {
         let asked: Vec<_> = self.filters.iter().filter_map(Filter::asked).collect();
         // Before they are read: what changes from here on is reason for another reload.
         self.files.renew();
-        if let Err(error) = self.attach() {
+        let trial = asked.iter().filter_map(|asked| asked.trial).max();
+        if let Err(error) = self.attach(trial) {
             let why = describe(&error);
             warn(format_args!(
                 "the reload failed, and what was in force stays: {why}"
@@ -202,12 +203,25 @@ impl<'a> Care<'a> {
         Ok(Event::End)
     }
 
-    /// Leaves out filters that are not in place any more, and prints a report if one is due. What cannot be read is
+    /// Looks after trials, leaves out filters that are not in place any more, and prints a report if one is due. What cannot be read is
     /// told of, and no reason to end a filter.
     fn look(&mut self) {
         let before = self.filters.len();
         self.filters.retain(|filter| {
             let name = &filter.interface.name;
+            match filter.settle() {
+                Ok(None) => {}
+                Ok(Some(Ended::Restored(number))) => warn(format_args!(
+                    "{name}: nobody confirmed the policy in time; the filter before, generation {number}, is in force again"
+                )),
+                Ok(Some(Ended::Detached)) => {
+                    warn(format_args!(
+                        "{name}: nobody confirmed the policy in time; the filter is detached, as before"
+                    ));
+                    return false;
+                }
+                Err(error) => warn(format_args!("{name}: {error}")),
+            }
             match filter.is_attached() {
                 Ok(true) => true,
                 Ok(false) => {

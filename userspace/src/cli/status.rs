@@ -1,6 +1,6 @@
 //! `geodrop status`: what runs, and what it has counted.
 
-use std::{io, net::IpAddr, path::PathBuf, process::ExitCode};
+use std::{io, net::IpAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 use geodrop::{
@@ -10,6 +10,7 @@ use geodrop::{
         exceptions::Decision,
         reload::Failure,
         status::{Running, Status},
+        trial::Trial,
     },
     geoip::{self, Country},
 };
@@ -59,6 +60,7 @@ struct InterfaceReport {
     #[serde(flatten)]
     counted: CountersReport,
     exceptions: Vec<ExceptionReport>,
+    trial: Option<TrialReport>,
     /// Why the last reload failed; null when it did not.
     reload_failure: Option<Failure>,
     /// The configuration that the policy was read from.
@@ -67,6 +69,30 @@ struct InterfaceReport {
     version: String,
     /// The process that looks after the filter; null when it stands alone.
     owner: Option<String>,
+}
+
+/// A policy that gives way to what was in force before unless it is confirmed.
+#[derive(Debug, Serialize)]
+struct TrialReport {
+    /// Null when that has come: what the rest says is of what was in force before, if there was anything.
+    until: Option<Timestamp>,
+    #[serde(skip)]
+    left: Option<Duration>,
+    /// Whether it is over.
+    over: bool,
+    /// The generation before; null if there was none.
+    before: Option<u64>,
+}
+
+impl From<Trial> for TrialReport {
+    fn from(Trial { left, before }: Trial) -> Self {
+        Self {
+            until: left.and_then(time::from_now),
+            left,
+            over: left.is_none(),
+            before,
+        }
+    }
 }
 
 /// What was decided for an address while the filter runs.
@@ -101,6 +127,7 @@ impl From<Running> for InterfaceReport {
             about,
             memory,
             counters,
+            trial,
             failure,
             exceptions,
             owner,
@@ -113,13 +140,15 @@ impl From<Running> for InterfaceReport {
             program_id: program,
             engine: about.engine,
             generation,
-            enforcing: !about.monitor,
+            enforcing: !about.monitor
+                && trial.is_none_or(|trial| trial.left.is_some() || trial.before.is_some()),
             blocked: about.block,
             admitted: about.only,
             ranges: about.ranges,
             memory_bytes: memory,
             counted: (&counters).into(),
             exceptions: exceptions.into_iter().map(Into::into).collect(),
+            trial: trial.map(Into::into),
             reload_failure: failure,
             config: about.config,
             since: about.since,
@@ -212,6 +241,26 @@ fn write_interface(output: &mut impl io::Write, interface: &InterfaceReport) -> 
             output,
             "  stands alone, until `geodrop detach -i {}`",
             interface.name
+        )?,
+    }
+    match &interface.trial {
+        None => {}
+        Some(TrialReport {
+            left: Some(left), ..
+        }) => writeln!(
+            output,
+            "  on trial for another {}; `geodrop confirm` keeps it",
+            time::text(*left)
+        )?,
+        Some(TrialReport {
+            before: Some(_), ..
+        }) => writeln!(
+            output,
+            "  nobody confirmed the one after it in time: it is in force again"
+        )?,
+        Some(_) => writeln!(
+            output,
+            "  nobody confirmed it in time: it filters nothing any more"
         )?,
     }
     if let Some(Failure { at, why }) = &interface.reload_failure {

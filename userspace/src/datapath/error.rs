@@ -255,6 +255,44 @@ pub enum DatapathError {
         owner: String,
     },
 
+    /// The filter is on trial already.
+    #[error(
+        "the filter on {interface} is on trial already; keep it with `geodrop confirm -i {interface}`, wait for the trial \
+         to end, or leave out --confirm, which puts the new filter in its place for good"
+    )]
+    OnTrial {
+        /// The interface.
+        interface: String,
+    },
+
+    /// Nothing is on trial.
+    #[error("no filter on {interface} is on trial; `geodrop status` shows what is in force")]
+    NotOnTrial {
+        /// The interface.
+        interface: String,
+    },
+
+    /// A trial is over.
+    #[error(
+        "too late: the trial on {interface} is over, and {what}; attach or reload again, with a longer --confirm"
+    )]
+    TooLate {
+        /// The interface.
+        interface: String,
+        /// What is in force now.
+        what: String,
+    },
+
+    /// The kernel cannot go back to the filter that is there.
+    #[error(
+        "the kernel would not go back to the filter that is there: {source}; another version of geodrop attached it: \
+         attach once without --confirm"
+    )]
+    NoWayBack {
+        /// What the kernel said.
+        source: io::Error,
+    },
+
     /// The map of exceptions takes no more.
     #[error(
         "{interface} has {most} exceptions already, as many as there can be; remove some (`geodrop allow --list` shows \

@@ -20,7 +20,7 @@ use super::{
     interface::Interface,
     link::Link,
     pins::{Place, Root},
-    privileges, sys,
+    privileges, sys, trial,
 };
 
 /// For ever, as the kernel holds it.
@@ -149,6 +149,7 @@ fn change<T>(
         Some(link) => Ok(link.info()?.interface == interface.index),
         None => Ok::<_, DatapathError>(false),
     };
+    trial::settle_if_free(&place, interface)?;
     if !attached(&place)? {
         return Err(not_attached());
     }

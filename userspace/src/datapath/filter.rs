@@ -4,7 +4,7 @@
 //! and pinned first (`staging`); then the programs go under their links, and what is already done is undone
 //! if one refuses; only then what the new generations replace is removed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     about::About,
@@ -27,6 +27,8 @@ pub struct Request<'a> {
     pub mode: ModeChoice,
     /// What is kept beside it, for `status`.
     pub about: About,
+    /// Whether it gives way to what was there before, unless it is confirmed in this time.
+    pub trial: Option<Duration>,
 }
 
 /// A filter that this process attached, and still looks after.
@@ -42,6 +44,8 @@ pub struct Filter {
     pub replaced: bool,
     /// Its program and tables.
     pub generation: Generation,
+    /// For how long it is on trial, from when it was attached, if it is.
+    pub trial: Option<Duration>,
     pub(super) place: Place,
     /// The id of the link that this process made or took over: whatever stands in its place later is not ours.
     pub(super) link: u32,

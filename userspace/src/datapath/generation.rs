@@ -59,6 +59,8 @@ pub(super) struct Pinning<'a> {
     pub(super) control: &'a Path,
     pub(super) ipv4: &'a Path,
     pub(super) ipv6: &'a Path,
+    /// Where the way back to the generation before is pinned, if this one is on trial.
+    pub(super) predecessor: Option<&'a Path>,
     /// The tables are pinned already, filled by a generation of the same plan on another interface.
     pub(super) filled: bool,
 }
@@ -111,6 +113,8 @@ impl Generation {
         let port_rules = u8::from(!ports.is_empty());
         let effective_from = plan.effective_from.map_or(0, clock::deadline);
         let held_back = u8::from(effective_from != 0);
+        let predecessor = pinning.and_then(|pinning| pinning.predecessor);
+        let trial = u8::from(predecessor.is_some());
         let log_level = if plan.log {
             aya_log::Level::Debug as u8
         } else {
@@ -127,6 +131,7 @@ impl Generation {
             .override_global("MONITOR", &monitor, true)
             .override_global("PORT_RULES", &port_rules, true)
             .override_global("HELD_BACK", &held_back, true)
+            .override_global("TRIAL", &trial, true)
             .override_global(aya_log::LEVEL, &log_level, true);
         for (name, entries) in TRIES.into_iter().zip(entries) {
             loader.map_max_entries(name, entries);
@@ -149,6 +154,9 @@ impl Generation {
                 .map_pin_path("CONTROL", pinning.control)
                 .map_pin_path(ipv4, pinning.ipv4)
                 .map_pin_path(ipv6, pinning.ipv6);
+        }
+        if let Some(predecessor) = predecessor {
+            loader.map_pin_path("PREDECESSOR", predecessor);
         }
         let images: Vec<_> = IMAGES.into_iter().zip(images).collect();
         let mut ebpf = object::load(&mut loader, object::FILTER, &images)?;

@@ -6,6 +6,7 @@
 //! - [`pins`]: where they live under the bpf file system, and who looks after them.
 //! - [`reload`]: how whoever looks after a filter is asked to make it anew.
 //! - [`status`]: what is running, read back from the kernel.
+//! - [`trial`]: generations that give way to the one before unless they are confirmed.
 //! - [`counters`], [`about`]: what a filter has counted, and what it was made of.
 //! - [`exceptions`]: what is decided for single addresses while it runs.
 //! - `link`, [`interface`], `tables`, [`image`], [`fill`], `brief`, `cell`, `sys`: what these stand on.
@@ -34,6 +35,7 @@ mod staging;
 pub mod status;
 mod sys;
 mod tables;
+pub mod trial;
 
 pub use engine::EngineChoice;
 pub use error::DatapathError;

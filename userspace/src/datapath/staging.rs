@@ -1,9 +1,10 @@
 //! A filter on its way to one interface: staged whole, committed, kept or rolled back.
 
 use std::{
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::{AsFd, OwnedFd},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use aya::maps::MapData;
@@ -23,6 +24,7 @@ use super::{
     pins::{GenerationPins, Lock, Place, Root},
     sys,
     tables::Tables,
+    trial,
 };
 
 /// The filter that is on an interface already.
@@ -61,6 +63,7 @@ pub(super) struct Staged {
     interface: Interface,
     present: Option<Present>,
     generation: Generation,
+    trial: Option<Duration>,
     draft: Draft,
     // Last, so that the lock is held while the draft is removed.
     lock: Arc<Lock>,
@@ -90,9 +93,15 @@ impl Staged {
                 interface: interface.name.clone(),
             });
         }
+        trial::settle(&place)?;
         let present = present(&place, interface)?;
         if let Some(present) = &present {
             refuse_other_mode(interface, present.mode, request.mode)?;
+            if request.trial.is_some() && trial::read(&place)?.is_some() {
+                return Err(DatapathError::OnTrial {
+                    interface: interface.name.clone(),
+                });
+            }
         } else {
             // Left by a filter whose interface went away, or by a process that died half-way.
             place.clear()?;
@@ -107,6 +116,7 @@ impl Staged {
             interface: interface.clone(),
             present,
             generation,
+            trial: request.trial,
             draft,
             lock,
         })
@@ -122,11 +132,20 @@ impl Staged {
         let program = self.generation.fd()?;
         let _turn = Turn::at(&self.draft.place)?;
         exceptions::count_anew(&self.draft.place)?;
+        if let Some(time) = self.trial {
+            let before = match &self.present {
+                Some(present) => program_in_force(&self.draft.place, present.program)?,
+                None => None,
+            };
+            let before = before.as_ref().map(AsFd::as_fd);
+            trial::begin(&self.draft.pins, time, before)?;
+        }
         let (before, link, mode, fallback) = if let Some(present) = self.present {
             let link = present.link.info()?.id;
             let replaced = program_in_force(&self.draft.place, present.program)?;
             present.link.replace(program)?;
             let before = Before::Filter {
+                pins: self.draft.place.generation_of(present.program)?,
                 link: present.link,
                 program: replaced,
             };
@@ -143,6 +162,7 @@ impl Staged {
             mode,
             fallback,
             generation: self.generation,
+            trial: self.trial,
             link,
             draft: self.draft,
             lock: self.lock,
@@ -158,6 +178,7 @@ fn load(
     filled: Option<&GenerationPins>,
 ) -> Result<Generation, DatapathError> {
     let Draft { place, pins, .. } = draft;
+    let predecessor = request.trial.map(|_| pins.predecessor());
     if let Some(filled) = filled {
         share(&filled.ipv4(), &pins.ipv4())?;
         share(&filled.ipv6(), &pins.ipv6())?;
@@ -173,6 +194,7 @@ fn load(
             control: &pins.control(),
             ipv4: &pins.ipv4(),
             ipv6: &pins.ipv6(),
+            predecessor: predecessor.as_deref(),
             filled: filled.is_some(),
         }),
     )?;
@@ -194,6 +216,7 @@ enum Before {
     Filter {
         link: Link,
         program: Option<OwnedFd>,
+        pins: Option<GenerationPins>,
     },
 }
 
@@ -205,6 +228,7 @@ pub(super) struct Committed {
     mode: Mode,
     fallback: Option<String>,
     generation: Generation,
+    trial: Option<Duration>,
     link: u32,
     draft: Draft,
     lock: Arc<Lock>,
@@ -219,6 +243,7 @@ impl Committed {
             Before::Filter {
                 link,
                 program: Some(program),
+                ..
             } => link.replace(program.as_fd()),
             Before::Filter { program: None, .. } => Ok(()),
         };
@@ -229,8 +254,13 @@ impl Committed {
         self.draft.kept = true;
         // What went wrong before is of no interest any more.
         let _ = cell::remove(&self.draft.place.failure());
+        // A generation on trial can still give way to the one before.
+        let kept = match &self.before {
+            Before::Filter { pins, .. } if self.trial.is_some() => pins.as_ref(),
+            _ => None,
+        };
         for pins in self.draft.place.generations().unwrap_or_default() {
-            if pins != self.draft.pins {
+            if pins != self.draft.pins && Some(&pins) != kept {
                 // The filter is in force; left-overs are removed by the next command.
                 let _ = pins.remove();
             }
@@ -241,6 +271,7 @@ impl Committed {
             fallback: self.fallback,
             replaced: matches!(self.before, Before::Filter { .. }),
             generation: self.generation,
+            trial: self.trial,
             place: self.draft.place.clone(),
             link: self.link,
             lock: self.lock,

@@ -12,6 +12,7 @@ use super::{
     pins::{GenerationPins, Place, Root},
     reload::Failure,
     sys,
+    trial::{self, Trial},
 };
 
 /// A filter as the kernel has it.
@@ -31,6 +32,8 @@ pub struct Running {
     pub memory: u64,
     /// What it has counted.
     pub counters: Counters,
+    /// Whether it is on trial.
+    pub trial: Option<Trial>,
     /// Why the last reload failed, if it did.
     pub failure: Option<Failure>,
     /// What was decided for single addresses while it runs.
@@ -137,9 +140,21 @@ impl Running {
         let mode = interface
             .xdp()?
             .map_or(Mode::Native, |attached| attached.mode);
-        let pins = place.generation_of(info.program)?;
+        let trial = trial::read(place)?;
+        let pins = match trial {
+            // The kernel runs that one's program.
+            Some(Trial {
+                left: None,
+                before: Some(number),
+            }) => {
+                let mut generations = place.generations()?.into_iter();
+                generations.find(|pins| pins.number == number)
+            }
+            _ => place.generation_of(info.program)?,
+        };
         Ok(Some(Self {
             mode,
+            trial,
             program: info.program,
             generation: pins.as_ref().map_or(0, |pins| pins.number),
             about: match &pins {

@@ -14,3 +14,4 @@ mod host;
 mod life;
 mod privileges;
 mod reload;
+mod trial;

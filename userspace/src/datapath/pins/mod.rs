@@ -10,6 +10,7 @@
 //!       program                   the one under the link; any other generation is a left-over
 //!       ipv4, ipv6                its tables, whatever their engine
 //!       control                   what may change while it runs
+//!       predecessor               on trial only: holds the program of the generation before
 //!       about                     what it was made of, as JSON
 //! ```
 //!

@@ -136,6 +136,11 @@ impl GenerationPins {
         self.directory.join("control")
     }
 
+    /// Of a generation on trial, what holds the program of the one before it.
+    pub(in crate::datapath) fn predecessor(&self) -> PathBuf {
+        self.directory.join("predecessor")
+    }
+
     pub(in crate::datapath) fn about(&self) -> PathBuf {
         self.directory.join("about")
     }

@@ -17,6 +17,7 @@ const BPF_MAP_FREEZE: i32 = 22;
 const BPF_MAP_LOOKUP_BATCH: i32 = 24;
 const BPF_MAP_UPDATE_BATCH: i32 = 26;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
+const BPF_MAP_TYPE_PROG_ARRAY: u32 = 3;
 const BPF_MAP_TYPE_LPM_TRIE: u32 = 11;
 
 /// Creates an array map of one element of `value_size` bytes.
@@ -65,7 +66,7 @@ struct Element {
 
 #[repr(transparent)]
 struct Lookup(Element);
-// SAFETY: integers only; the explicit `pad` leaves no other. `read_cell` and `update` see to the addresses.
+// SAFETY: integers only; the explicit `pad` leaves no other. Those who make one see to the addresses.
 unsafe impl Attributes for Lookup {
     const COMMAND: i32 = BPF_MAP_LOOKUP_ELEM;
 }
@@ -138,6 +139,46 @@ pub(in crate::datapath) fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8])
         flags: 0,
     }))?;
     Ok(())
+}
+
+/// Puts a program into a program array of one element.
+pub(in crate::datapath) fn set_program(
+    array: BorrowedFd<'_>,
+    program: BorrowedFd<'_>,
+) -> io::Result<()> {
+    check_program_array(array)?;
+    let (key, value) = (0_u32.to_ne_bytes(), number(program).to_ne_bytes());
+    bpf(&mut Update(Element {
+        map_fd: number(array),
+        pad: 0,
+        key: address(&key),
+        value: address(&value),
+        flags: 0,
+    }))?;
+    Ok(())
+}
+
+/// The id of the program in a program array of one element; `None` if there is none.
+pub(in crate::datapath) fn program_of(array: BorrowedFd<'_>) -> io::Result<Option<u32>> {
+    check_program_array(array)?;
+    let (key, mut value) = (0_u32.to_ne_bytes(), [0; 4]);
+    let found = bpf(&mut Lookup(Element {
+        map_fd: number(array),
+        pad: 0,
+        key: address(&key),
+        value: address_mut(&mut value),
+        flags: 0,
+    }));
+    match found {
+        Ok(_) => Ok(Some(u32::from_ne_bytes(value))),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Keys and values of program arrays are numbers of four bytes, whoever made them.
+fn check_program_array(array: BorrowedFd<'_>) -> io::Result<()> {
+    shape(array, &[BPF_MAP_TYPE_PROG_ARRAY]).map(drop)
 }
 
 /// Takes from everybody, this process too, the right to change a map by system calls, for as long as the map lives.

@@ -1,0 +1,237 @@
+//! Trials: a generation that gives way to the one before it unless somebody confirms it in time.
+//!
+//! The kernel judges by itself: the program of a generation on trial looks at the deadline in its control map, and once that
+//! has passed it hands every packet on to its predecessor by a tail call, or lets it pass where there was none. So the
+//! filter goes back also when every process has died. What is left to userspace is to tidy up: the next command that
+//! changes a place, or the process that looks after it, puts the predecessor's own program back under the link.
+//!
+//! ```text
+//! generation-7/                 the predecessor
+//! generation-8/                 under the link
+//!   predecessor                 a program array that holds the program of generation 7, or nothing
+//!   control                     the deadline; 0 once it is confirmed
+//! ```
+
+use std::{
+    os::fd::{AsFd as _, BorrowedFd},
+    time::Duration,
+};
+
+use super::{
+    brief::Turn,
+    clock, control,
+    error::DatapathError,
+    filter::Filter,
+    interface::Interface,
+    link::Link,
+    pins::{GenerationPins, Place, Root},
+    privileges, sys,
+};
+
+/// A trial of the generation that is under the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// How long it goes on; `None` if it is over, so that what was in force before is in force again.
+    pub left: Option<Duration>,
+    /// The generation before it; `None` if there was no filter.
+    pub before: Option<u64>,
+}
+
+/// What became of a trial that nobody confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The generation before is in force again.
+    Restored(u64),
+    /// There was no filter before, and there is none now.
+    Detached,
+}
+
+/// What is pinned of a trial.
+#[derive(Debug)]
+struct Pinned {
+    link: Link,
+    /// The generation under the link.
+    pins: GenerationPins,
+    /// When it gives way; 0 if it was confirmed, and not all is tidied up.
+    until: u64,
+    /// The id of its predecessor's program.
+    predecessor: Option<u32>,
+}
+
+impl Pinned {
+    /// What there is at a place.
+    fn at(place: &Place) -> Result<Option<Self>, DatapathError> {
+        let Some(link) = Link::open(&place.link())? else {
+            return Ok(None);
+        };
+        let Some(pins) = place.generation_of(link.info()?.program)? else {
+            return Ok(None);
+        };
+        let array = pins.predecessor();
+        if !array.exists() {
+            return Ok(None);
+        }
+        let predecessor = sys::object::open_pin(&array)
+            .and_then(|array| sys::map::program_of(array.as_fd()))
+            .map_err(DatapathError::pin("reading", array))?;
+        let until = control::read_pinned(&pins.control())?.trial_until;
+        Ok(Some(Self {
+            link,
+            pins,
+            until,
+            predecessor,
+        }))
+    }
+
+    /// As [`Trial`], unless it was confirmed.
+    fn trial(&self, place: &Place) -> Result<Option<Trial>, DatapathError> {
+        if self.until == 0 {
+            return Ok(None);
+        }
+        let before = match self.predecessor {
+            Some(program) => place.generation_of(program)?.map(|pins| pins.number),
+            None => None,
+        };
+        Ok(Some(Trial {
+            left: clock::until(self.until),
+            before,
+        }))
+    }
+
+    /// Removes what only a trial needs, after it was confirmed.
+    fn tidy(&self, place: &Place) -> Result<(), DatapathError> {
+        if let Some(program) = self.predecessor
+            && let Some(before) = place.generation_of(program)?
+        {
+            before.remove()?;
+        }
+        super::cell::remove(&self.pins.predecessor())
+    }
+
+    /// Makes for good what the kernel does since the deadline. Returns `None` if there is nothing to put back: then the
+    /// kernel goes on as it does.
+    fn end(self, place: &Place) -> Result<Option<Ended>, DatapathError> {
+        let Some(program) = self.predecessor else {
+            self.link.detach()?;
+            place.clear()?;
+            return Ok(Some(Ended::Detached));
+        };
+        let Some(before) = place.generation_of(program)? else {
+            return Ok(None);
+        };
+        let path = before.program();
+        let program = sys::object::open_pin(&path).map_err(DatapathError::pin("opening", path))?;
+        self.link.replace(program.as_fd())?;
+        self.pins.remove()?;
+        Ok(Some(Ended::Restored(before.number)))
+    }
+}
+
+/// The trial at a place. Changes nothing.
+pub(super) fn read(place: &Place) -> Result<Option<Trial>, DatapathError> {
+    Pinned::at(place)?.map_or(Ok(None), |pinned| pinned.trial(place))
+}
+
+/// Lets a trial begin as soon as the program is under the link: from now on so long, and after that `before` is to be
+/// run. The caller has the place's [`Turn`].
+pub(super) fn begin(
+    pins: &GenerationPins,
+    time: Duration,
+    before: Option<BorrowedFd<'_>>,
+) -> Result<(), DatapathError> {
+    if let Some(program) = before {
+        let array = pins.predecessor();
+        sys::object::open_pin(&array)
+            .and_then(|array| sys::map::set_program(array.as_fd(), program))
+            .map_err(|source| DatapathError::NoWayBack { source })?;
+    }
+    control::change_pinned(&pins.control(), |control| {
+        control.trial_until = clock::in_time(time);
+    })
+}
+
+/// Makes for good what the kernel does since a deadline has passed, and removes what is left of a trial that was
+/// confirmed. The caller holds the place's lock.
+pub(super) fn settle(place: &Place) -> Result<Option<Ended>, DatapathError> {
+    if Link::open(&place.link())?.is_none() {
+        return Ok(None);
+    }
+    let _turn = Turn::at(place)?;
+    match Pinned::at(place)? {
+        None => Ok(None),
+        Some(pinned) if pinned.until == 0 => {
+            pinned.tidy(place)?;
+            Ok(None)
+        }
+        Some(pinned) if clock::until(pinned.until).is_some() => Ok(None),
+        Some(pinned) => pinned.end(place),
+    }
+}
+
+/// The same, unless somebody looks after the place, who will do it.
+pub(super) fn settle_if_free(place: &Place, interface: &Interface) -> Result<(), DatapathError> {
+    if read(place)?.is_none_or(|trial| trial.left.is_some()) {
+        return Ok(());
+    }
+    match place.lock(interface) {
+        Ok(_lock) => settle(place).map(drop),
+        Err(DatapathError::Owned { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The trial of the filter on an interface.
+///
+/// # Errors
+///
+/// When the pins may not be read.
+pub fn of(root: &Root, interface: &Interface) -> Result<Option<Trial>, DatapathError> {
+    read(&root.place(interface)?)
+}
+
+/// Keeps a generation that is on trial, and removes the one before it.
+///
+/// # Errors
+///
+/// [`DatapathError::NotOnTrial`]; [`DatapathError::TooLate`] if the deadline has passed: what was in force before then is.
+pub fn confirm(root: &Root, interface: &Interface) -> Result<(), DatapathError> {
+    privileges::check()?;
+    let name = || interface.name.clone();
+    let place = root.place(interface)?;
+    let not_on_trial = || DatapathError::NotOnTrial { interface: name() };
+    if !place.link().exists() {
+        return Err(not_on_trial());
+    }
+    let turn = Turn::at(&place)?;
+    let pinned = Pinned::at(&place)?.ok_or_else(not_on_trial)?;
+    if pinned.until == 0 {
+        return Err(not_on_trial());
+    }
+    if clock::until(pinned.until).is_none() {
+        let what = match pinned.trial(&place)?.and_then(|trial| trial.before) {
+            Some(number) => format!("the filter before, generation {number}, is in force again"),
+            None => "all traffic passes, as before".to_owned(),
+        };
+        drop(turn);
+        settle_if_free(&place, interface)?;
+        return Err(DatapathError::TooLate {
+            interface: name(),
+            what,
+        });
+    }
+    control::change_pinned(&pinned.pins.control(), |control| control.trial_until = 0)?;
+    // It is confirmed. What cannot be removed now, the next command removes.
+    let _ = pinned.tidy(&place);
+    Ok(())
+}
+
+impl Filter {
+    /// Makes for good what the kernel does since a trial was over. Returns what that is, once.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses; it goes on as it does, and this may be tried again.
+    pub fn settle(&self) -> Result<Option<Ended>, DatapathError> {
+        settle(&self.place)
+    }
+}
