@@ -13,6 +13,7 @@ use geodrop::{
 use jiff::Timestamp;
 
 use super::{
+    guard,
     options::{FilterOptions, Resolved, Share},
     say, time, warn, words,
 };
@@ -40,6 +41,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         &resolved,
         false,
         arguments.filter.confirm,
+        arguments.filter.force,
         &[],
     )? {
         say(announcement(&filter, &resolved));
@@ -54,12 +56,14 @@ pub(super) fn attach(
     resolved: &Resolved,
     log: bool,
     trial: Option<Duration>,
+    force: bool,
     held: &[Filter],
 ) -> anyhow::Result<Vec<Filter>> {
     let root = options.pins.root();
     if root.prepare()? {
         warn("mounted the bpf file system, which was missing, at /sys/fs/bpf");
     }
+    guard::check(resolved, force).inspect_err(|_| root.tidy())?;
     let order = |share, engine| {
         let Share {
             interfaces,

@@ -10,6 +10,7 @@ mod demo;
 mod detach;
 mod exception;
 mod geoip;
+mod guard;
 mod json;
 mod lookup;
 mod options;

@@ -15,7 +15,7 @@ use geodrop::{
         about::{About, GeoipSource, Ranges},
         interface::Interface,
     },
-    geoip::GeoData,
+    geoip::{GeoData, Regions},
     policy::{
         Count, CountryRule, Policy, Refusal, Replies, Ruleset,
         config::{self, Choice as _, Engine, Hook, Mode, Settings},
@@ -95,6 +95,11 @@ pub(super) struct FilterOptions {
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     pub(super) confirm: Option<Duration>,
 
+    /// Put the policy in force even if it cuts off this session, a default gateway, a name server or the host's own
+    /// addresses
+    #[arg(long)]
+    pub(super) force: bool,
+
     #[command(flatten)]
     pub(super) pins: PinOptions,
 }
@@ -107,6 +112,8 @@ pub(super) struct Resolved {
     pub(super) mode: ModeChoice,
     /// All files that it was read from.
     pub(super) files: Vec<PathBuf>,
+    /// Which country an address is in.
+    pub(super) regions: Regions,
 }
 
 /// A policy, and the interfaces that share it.
@@ -180,6 +187,7 @@ impl FilterOptions {
             engine: engine(self.engine.or(configuration.engine).unwrap_or_default()),
             mode: mode(self.mode.or(configuration.mode).unwrap_or_default()),
             files: said.files.clone(),
+            regions: data.regions,
         })
     }
 

@@ -32,6 +32,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     confirm: Option<Duration>,
 
+    /// Put the policy in force even if it cuts off this session, a default gateway, a name server or the host's own
+    /// addresses
+    #[arg(long)]
+    force: bool,
+
     /// How long to wait for the outcome
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time::parse)]
     timeout: Duration,
@@ -46,7 +51,7 @@ const POLL: Duration = Duration::from_millis(20);
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let runners = Asking(runners(arguments)?);
     for runner in &runners.0 {
-        runner.ask(arguments.confirm)?;
+        runner.ask(arguments.confirm, arguments.force)?;
     }
     let mut signalled = Vec::new();
     for runner in &runners.0 {

@@ -117,20 +117,21 @@ impl<'a> Care<'a> {
             reports: Reports::new(Duration::from_secs(arguments.interval)),
             files: Files::default(),
         };
-        care.attach(arguments.filter.confirm)?;
+        care.attach(arguments.filter.confirm, arguments.filter.force)?;
         Ok(care)
     }
 
     /// Reads everything and attaches the filters, or replaces those that there are. Whatever the error, what was in force
     /// before is in force after.
-    fn attach(&mut self, trial: Option<Duration>) -> anyhow::Result<()> {
+    fn attach(&mut self, trial: Option<Duration>, force: bool) -> anyhow::Result<()> {
         let Arguments {
             filter,
             log_packets,
             ..
         } = self.arguments;
         let resolved = filter.resolve()?;
-        let attached = attach::attach(filter, &resolved, *log_packets, trial, &self.filters)?;
+        let attached =
+            attach::attach(filter, &resolved, *log_packets, trial, force, &self.filters)?;
         let before = std::mem::replace(&mut self.filters, attached);
         for filter in &self.filters {
             say(attach::announcement(filter, &resolved));
@@ -159,7 +160,8 @@ impl<'a> Care<'a> {
         // Before they are read: what changes from here on is reason for another reload.
         self.files.renew();
         let trial = asked.iter().filter_map(|asked| asked.trial).max();
-        if let Err(error) = self.attach(trial) {
+        let force = self.arguments.filter.force || asked.iter().any(|asked| asked.force);
+        if let Err(error) = self.attach(trial, force) {
             let why = describe(&error);
             warn(format_args!(
                 "the reload failed, and what was in force stays: {why}"

@@ -1,8 +1,8 @@
 //! What can go wrong between us and the kernel.
 
-use std::{error::Error, io, net::IpAddr, path::PathBuf};
+use std::{error::Error, io, path::PathBuf};
 
-use super::interface::Mode;
+use super::{exceptions::ExceptionError, interface::Mode, reload::ReloadError, trial::TrialError};
 use crate::table::multibit::{Corrupt, TooLarge};
 
 /// An error of the datapath. Each says what was being done, to what, and what to do next.
@@ -231,100 +231,17 @@ pub enum DatapathError {
         interface: String,
     },
 
-    /// Nobody looks after the filter, so nobody can reload it.
-    #[error(
-        "no geodrop process looks after the filter on {interface}, so there is none to reload it; `geodrop attach -i \
-         {interface} --config {config}` puts a new one in its place in one step, and the counters go on"
-    )]
-    NoRunner {
-        /// The interface.
-        interface: String,
-        /// The configuration that the filter was read from.
-        config: String,
-    },
+    /// Something about exceptions.
+    #[error(transparent)]
+    Exception(#[from] ExceptionError),
 
-    /// Whoever looks after the filter reads no file.
-    #[error(
-        "{owner} looks after the filter on {interface} and was started without --config, so there is nothing for it to \
-         read anew; stop it, and start `geodrop run --config FILE`, which takes the filter over"
-    )]
-    NothingToReload {
-        /// The interface.
-        interface: String,
-        /// The process.
-        owner: String,
-    },
+    /// Something about a reload.
+    #[error(transparent)]
+    Reload(#[from] ReloadError),
 
-    /// The filter is on trial already.
-    #[error(
-        "the filter on {interface} is on trial already; keep it with `geodrop confirm -i {interface}`, wait for the trial \
-         to end, or leave out --confirm, which puts the new filter in its place for good"
-    )]
-    OnTrial {
-        /// The interface.
-        interface: String,
-    },
-
-    /// Nothing is on trial.
-    #[error("no filter on {interface} is on trial; `geodrop status` shows what is in force")]
-    NotOnTrial {
-        /// The interface.
-        interface: String,
-    },
-
-    /// A trial is over.
-    #[error(
-        "too late: the trial on {interface} is over, and {what}; attach or reload again, with a longer --confirm"
-    )]
-    TooLate {
-        /// The interface.
-        interface: String,
-        /// What is in force now.
-        what: String,
-    },
-
-    /// The kernel cannot go back to the filter that is there.
-    #[error(
-        "the kernel would not go back to the filter that is there: {source}; another version of geodrop attached it: \
-         attach once without --confirm"
-    )]
-    NoWayBack {
-        /// What the kernel said.
-        source: io::Error,
-    },
-
-    /// The map of exceptions takes no more.
-    #[error(
-        "{interface} has {most} exceptions already, as many as there can be; remove some (`geodrop allow --list` shows \
-         them), or put those that are to last on `allow` and `deny` of the configuration, where there may be millions"
-    )]
-    FullOfExceptions {
-        /// The interface.
-        interface: String,
-        /// How many there can be.
-        most: u32,
-    },
-
-    /// Nothing was decided for an address.
-    #[error(
-        "nothing was decided for {address} on {interface}, or its time is up; `geodrop allow --list` shows what was"
-    )]
-    NoException {
-        /// The interface.
-        interface: String,
-        /// The address.
-        address: IpAddr,
-    },
-
-    /// The filter knows no exceptions.
-    #[error(
-        "the filter on {interface} was attached by a version of geodrop that knew no exceptions; attach it anew with \
-         `geodrop attach`, which replaces it in one step"
-    )]
-    NoExceptions {
-        /// The interface.
-        interface: String,
-    },
+    /// Something about a trial.
+    #[error(transparent)]
+    Trial(#[from] TrialError),
 
     /// An operation on a pin failed.
     #[error("{what} {path}: {source}")]

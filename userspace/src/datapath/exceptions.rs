@@ -37,20 +37,59 @@ pub struct Decision {
     pub left: Option<Duration>,
 }
 
+/// Why nothing can be decided, or taken back.
+#[derive(Debug, thiserror::Error)]
+pub enum ExceptionError {
+    /// The map of exceptions takes no more.
+    #[error(
+        "{interface} has {most} exceptions already, as many as there can be; remove some (`geodrop allow --list` shows \
+         them), or put those that are to last on `allow` and `deny` of the configuration, where there may be millions"
+    )]
+    FullOfExceptions {
+        /// The interface.
+        interface: String,
+        /// How many there can be.
+        most: u32,
+    },
+
+    /// Nothing was decided for an address.
+    #[error(
+        "nothing was decided for {address} on {interface}, or its time is up; `geodrop allow --list` shows what was"
+    )]
+    NoException {
+        /// The interface.
+        interface: String,
+        /// The address.
+        address: IpAddr,
+    },
+
+    /// The filter knows no exceptions.
+    #[error(
+        "the filter on {interface} was attached by a version of geodrop that knew no exceptions; attach it anew with \
+         `geodrop attach`, which replaces it in one step"
+    )]
+    NoExceptions {
+        /// The interface.
+        interface: String,
+    },
+}
+
 /// Decides for addresses, in place of what was decided for them before, on the interface's running filter: for all or
 /// for none.
 ///
 /// # Errors
 ///
-/// [`DatapathError::NotAttached`] where there is no filter; [`DatapathError::FullOfExceptions`].
+/// [`DatapathError::NotAttached`] where there is no filter; [`ExceptionError::FullOfExceptions`].
 pub fn decide(
     root: &Root,
     interface: &Interface,
     decisions: &[Decision],
 ) -> Result<(), DatapathError> {
-    let full = || DatapathError::FullOfExceptions {
-        interface: interface.name.clone(),
-        most: MOST_EXCEPTIONS,
+    let full = || {
+        DatapathError::from(ExceptionError::FullOfExceptions {
+            interface: interface.name.clone(),
+            most: MOST_EXCEPTIONS,
+        })
     };
     change(root, interface, |map| {
         let present: BTreeSet<_> = map.entries()?.into_iter().map(|(key, _)| key).collect();
@@ -68,7 +107,7 @@ pub fn decide(
 ///
 /// # Errors
 ///
-/// [`DatapathError::NotAttached`] where there is no filter; [`DatapathError::NoException`] if nothing was decided.
+/// [`DatapathError::NotAttached`] where there is no filter; [`ExceptionError::NoException`] if nothing was decided.
 pub fn take_back(
     root: &Root,
     interface: &Interface,
@@ -78,10 +117,11 @@ pub fn take_back(
     change(root, interface, |map| {
         let decided = map.all()?;
         match decided.iter().find(|decision| decision.address == address) {
-            None => Err(DatapathError::NoException {
+            None => Err(ExceptionError::NoException {
                 interface: interface.name.clone(),
                 address,
-            }),
+            }
+            .into()),
             Some(decision) if decision.action != action => Ok(Some(decision.action)),
             Some(_) => {
                 map.0.remove(&key(address)).map_err(Exceptions::failed)?;
@@ -156,9 +196,10 @@ fn change<T>(
     let _turn = Turn::at(&place)?;
     let path = place.exceptions();
     if !path.exists() {
-        return Err(DatapathError::NoExceptions {
+        return Err(ExceptionError::NoExceptions {
             interface: interface.name.clone(),
-        });
+        }
+        .into());
     }
     let mut map = Exceptions::open(&path)?;
     map.without_expired()?;

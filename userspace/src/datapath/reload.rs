@@ -36,12 +36,42 @@ impl Failure {
     }
 }
 
+/// Why nobody can be asked to reload a filter.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// Nobody looks after the filter, so nobody can reload it.
+    #[error(
+        "no geodrop process looks after the filter on {interface}, so there is none to reload it; `geodrop attach -i \
+         {interface} --config {config}` puts a new one in its place in one step, and the counters go on"
+    )]
+    NoRunner {
+        /// The interface.
+        interface: String,
+        /// The configuration that the filter was read from.
+        config: String,
+    },
+
+    /// Whoever looks after the filter reads no file.
+    #[error(
+        "{owner} looks after the filter on {interface} and was started without --config, so there is nothing for it to \
+         read anew; stop it, and start `geodrop run --config FILE`, which takes the filter over"
+    )]
+    NothingToReload {
+        /// The interface.
+        interface: String,
+        /// The process.
+        owner: String,
+    },
+}
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Request {
     /// For how long the new generation is on trial.
     trial: Option<Duration>,
+    /// Whether the lock-out guard is overridden.
+    force: bool,
 }
 
 /// A process that looks after the filter of an interface, and makes it anew when asked to.
@@ -72,18 +102,20 @@ impl Runner {
             None => About::default(),
         };
         let Some(process) = place.holder() else {
-            return Err(DatapathError::NoRunner {
+            return Err(ReloadError::NoRunner {
                 interface: name(),
                 config: about
                     .config
                     .map_or_else(|| "FILE".to_owned(), |path| path.display().to_string()),
-            });
+            }
+            .into());
         };
         if about.config.is_none() || !catches_hangup(process) {
-            return Err(DatapathError::NothingToReload {
+            return Err(ReloadError::NothingToReload {
                 interface: name(),
                 owner: place.locked_by().unwrap_or_default(),
-            });
+            }
+            .into());
         }
         Ok(Self {
             interface: interface.clone(),
@@ -97,8 +129,8 @@ impl Runner {
     /// # Errors
     ///
     /// When it cannot be pinned.
-    pub fn ask(&self, trial: Option<Duration>) -> Result<(), DatapathError> {
-        cell::replace(&self.place.request(), &Request { trial })
+    pub fn ask(&self, trial: Option<Duration>, force: bool) -> Result<(), DatapathError> {
+        cell::replace(&self.place.request(), &Request { trial, force })
     }
 
     /// Lets the process know that something is asked of it.
@@ -152,6 +184,8 @@ pub struct Asked {
     place: Place,
     /// For how long the new generation is to be on trial.
     pub trial: Option<Duration>,
+    /// Whether the lock-out guard is overridden.
+    pub force: bool,
 }
 
 impl Asked {
@@ -168,9 +202,10 @@ impl Filter {
     pub fn asked(&self) -> Option<Asked> {
         // What cannot be read comes from another version; that something is asked for is clear.
         let request: Option<Request> = cell::read(&self.place.request()).unwrap_or_default();
-        request.map(|Request { trial }| Asked {
+        request.map(|Request { trial, force }| Asked {
             place: self.place.clone(),
             trial,
+            force,
         })
     }
 

@@ -24,7 +24,7 @@ use super::{
     pins::{GenerationPins, Lock, Place, Root},
     sys,
     tables::Tables,
-    trial,
+    trial::{self, TrialError},
 };
 
 /// The filter that is on an interface already.
@@ -98,9 +98,10 @@ impl Staged {
         if let Some(present) = &present {
             refuse_other_mode(interface, present.mode, request.mode)?;
             if request.trial.is_some() && trial::read(&place)?.is_some() {
-                return Err(DatapathError::OnTrial {
+                return Err(TrialError::OnTrial {
                     interface: interface.name.clone(),
-                });
+                }
+                .into());
             }
         } else {
             // Left by a filter whose interface went away, or by a process that died half-way.

@@ -13,6 +13,7 @@
 //! ```
 
 use std::{
+    io,
     os::fd::{AsFd as _, BorrowedFd},
     time::Duration,
 };
@@ -44,6 +45,48 @@ pub enum Ended {
     Restored(u64),
     /// There was no filter before, and there is none now.
     Detached,
+}
+
+/// Why there is no trial, or no end to one.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// The filter is on trial already.
+    #[error(
+        "the filter on {interface} is on trial already; keep it with `geodrop confirm -i {interface}`, wait for the trial \
+         to end, or leave out --confirm, which puts the new filter in its place for good"
+    )]
+    OnTrial {
+        /// The interface.
+        interface: String,
+    },
+
+    /// Nothing is on trial.
+    #[error("no filter on {interface} is on trial; `geodrop status` shows what is in force")]
+    NotOnTrial {
+        /// The interface.
+        interface: String,
+    },
+
+    /// A trial is over.
+    #[error(
+        "too late: the trial on {interface} is over, and {what}; attach or reload again, with a longer --confirm"
+    )]
+    TooLate {
+        /// The interface.
+        interface: String,
+        /// What is in force now.
+        what: String,
+    },
+
+    /// The kernel cannot go back to the filter that is there.
+    #[error(
+        "the kernel would not go back to the filter that is there: {source}; another version of geodrop attached it: \
+         attach once without --confirm"
+    )]
+    NoWayBack {
+        /// What the kernel said.
+        source: io::Error,
+    },
 }
 
 /// What is pinned of a trial.
@@ -143,7 +186,7 @@ pub(super) fn begin(
         let array = pins.predecessor();
         sys::object::open_pin(&array)
             .and_then(|array| sys::map::set_program(array.as_fd(), program))
-            .map_err(|source| DatapathError::NoWayBack { source })?;
+            .map_err(|source| TrialError::NoWayBack { source })?;
     }
     control::change_pinned(&pins.control(), |control| {
         control.trial_until = clock::in_time(time);
@@ -193,12 +236,12 @@ pub fn of(root: &Root, interface: &Interface) -> Result<Option<Trial>, DatapathE
 ///
 /// # Errors
 ///
-/// [`DatapathError::NotOnTrial`]; [`DatapathError::TooLate`] if the deadline has passed: what was in force before then is.
+/// [`TrialError::NotOnTrial`]; [`TrialError::TooLate`] if the deadline has passed: what was in force before then is.
 pub fn confirm(root: &Root, interface: &Interface) -> Result<(), DatapathError> {
     privileges::check()?;
     let name = || interface.name.clone();
     let place = root.place(interface)?;
-    let not_on_trial = || DatapathError::NotOnTrial { interface: name() };
+    let not_on_trial = || DatapathError::from(TrialError::NotOnTrial { interface: name() });
     if !place.link().exists() {
         return Err(not_on_trial());
     }
@@ -214,10 +257,11 @@ pub fn confirm(root: &Root, interface: &Interface) -> Result<(), DatapathError> 
         };
         drop(turn);
         settle_if_free(&place, interface)?;
-        return Err(DatapathError::TooLate {
+        return Err(TrialError::TooLate {
             interface: name(),
             what,
-        });
+        }
+        .into());
     }
     control::change_pinned(&pinned.pins.control(), |control| control.trial_until = 0)?;
     // It is confirmed. What cannot be removed now, the next command removes.

@@ -10,6 +10,7 @@
 mod engines;
 mod exceptions;
 mod failures;
+mod guard;
 mod host;
 mod life;
 mod privileges;

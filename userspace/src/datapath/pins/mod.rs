@@ -149,7 +149,7 @@ impl Root {
     }
 
     /// Removes the root if nothing is pinned there.
-    pub(super) fn tidy(&self) {
+    pub fn tidy(&self) {
         // Not empty, or not there: both are fine.
         let _ = fs::remove_dir(&self.path);
     }

@@ -1,0 +1,70 @@
+//! The lock-out guard, before a policy is put in force.
+
+use anyhow::Context as _;
+use geodrop::{
+    geoip::Country,
+    guard::{self, Bystanders, Refusal},
+};
+
+use super::{
+    options::{Resolved, Share},
+    warn,
+};
+
+/// Refuses policies that would cut off whom the host or its admin cannot do without; with `force`, tells of them. Others
+/// whom they cut off are who they are for: they are counted. What only monitors cuts nobody off.
+pub(super) fn check(resolved: &Resolved, force: bool) -> anyhow::Result<()> {
+    let mut refusal = Refusal {
+        endangered: Vec::new(),
+    };
+    for share in resolved.shares.iter().filter(|share| !share.policy.monitor) {
+        match look(resolved, share) {
+            Ok(endangered) => refusal.endangered.extend(endangered),
+            Err(error) if force => warn(super::describe(&error)),
+            Err(error) => {
+                return Err(error.context("nothing was changed; --force goes without the guard"));
+            }
+        }
+    }
+    if refusal.endangered.is_empty() {
+        return Ok(());
+    }
+    if !force {
+        return Err(refusal.into());
+    }
+    for peer in &refusal.endangered {
+        warn(format_args!("warning: this cuts off {peer}"));
+    }
+    Ok(())
+}
+
+/// Those whom a policy endangers.
+fn look(resolved: &Resolved, share: &Share) -> anyhow::Result<Vec<guard::Endangered>> {
+    let Share {
+        interfaces, policy, ..
+    } = share;
+    let peers = guard::peers(interfaces).context("looking for whom a filter must not cut off")?;
+    // Of no consequence, so no reason to refuse anything.
+    if let Ok(bystanders) = guard::bystanders(policy, &resolved.regions, &peers) {
+        tell(&bystanders);
+    }
+    Ok(guard::endangered(policy, &resolved.regions, &peers))
+}
+
+fn tell(bystanders: &[Bystanders]) {
+    if bystanders.is_empty() {
+        return;
+    }
+    let connections: usize = bystanders.iter().map(|one| one.connections).sum();
+    let countries: Vec<_> = bystanders
+        .iter()
+        .map(|one| {
+            let country = one.country.as_ref().map_or("unknown", Country::as_str);
+            format!("{country} {}", one.connections)
+        })
+        .collect();
+    warn(format_args!(
+        "note: {connections} established connections come under this policy ({})",
+        countries.join(", ")
+    ));
+}
