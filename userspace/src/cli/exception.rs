@@ -12,7 +12,7 @@ use geodrop::{
     },
 };
 
-use super::{PinOptions, options, say, table, time, warn};
+use super::{PinOptions, guard, options, say, table, time, warn};
 
 pub(super) const ALLOW_EXAMPLES: &str = "\
 Examples:
@@ -49,6 +49,10 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "list")]
     remove: bool,
 
+    /// Drop even what comes from this session, a default gateway, a name server or the host itself
+    #[arg(long, hide_short_help = true)]
+    force: bool,
+
     /// List what is decided, for whichever verdict
     #[arg(long, conflicts_with = "addresses")]
     list: bool,
@@ -80,6 +84,9 @@ pub(super) fn run(arguments: &Arguments, action: Action) -> anyhow::Result<ExitC
     }
     if arguments.list {
         return list(arguments, &interfaces);
+    }
+    if action == Action::Drop && !arguments.remove && !arguments.force {
+        guard::check_addresses(&interfaces, &arguments.addresses)?;
     }
     let mut failed = false;
     for interface in &interfaces {

@@ -1,7 +1,10 @@
 //! The lock-out guard, before a policy is put in force.
 
+use std::net::IpAddr;
+
 use anyhow::Context as _;
 use geodrop::{
+    datapath::interface::Interface,
     geoip::Country,
     guard::{self, Bystanders, Refusal},
 };
@@ -36,6 +39,28 @@ pub(super) fn check(resolved: &Resolved, force: bool) -> anyhow::Result<()> {
         warn(format_args!("warning: this cuts off {peer}"));
     }
     Ok(())
+}
+
+/// Refuses to drop what comes from addresses of those whom the host or its admin cannot do without.
+pub(super) fn check_addresses(
+    interfaces: &[Interface],
+    addresses: &[IpAddr],
+) -> anyhow::Result<()> {
+    let peers = guard::peers(interfaces)
+        .context("looking for whom a filter must not cut off; --force goes without")?;
+    let cut_off: Vec<_> = peers
+        .guarded
+        .iter()
+        .filter(|peer| addresses.contains(&peer.address.to_canonical()))
+        .map(|peer| format!("  {}: {}", peer.role, peer.address))
+        .collect();
+    if cut_off.is_empty() {
+        return Ok(());
+    }
+    anyhow::bail!(
+        "this would cut off:\n{}\nnothing was changed; --force overrides this",
+        cut_off.join("\n")
+    )
 }
 
 /// Those whom a policy endangers.

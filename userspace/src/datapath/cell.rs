@@ -2,7 +2,12 @@
 //!
 //! They live and die with their pins, and a newer or older geodrop can read them.
 
-use std::{ffi::OsString, fs, io, os::fd::AsFd as _, path::Path};
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -21,12 +26,22 @@ pub(super) fn pin(path: &Path, note: &impl Serialize) -> Result<(), DatapathErro
 
 /// Writes a note in place of the one that may be there: whoever reads finds the one or the other.
 pub(super) fn replace(path: &Path, note: &impl Serialize) -> Result<(), DatapathError> {
+    let new = draft(path);
+    remove(&new)?;
+    pin(&new, note)?;
+    fs::rename(&new, path).map_err(DatapathError::pin("writing", path))
+}
+
+/// Removes what is left of a note whose writer died over it.
+pub(super) fn remove_draft(path: &Path) -> Result<(), DatapathError> {
+    remove(&draft(path))
+}
+
+/// Where a note is until it is whole.
+fn draft(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push("-new");
-    let new = Path::new(&name);
-    remove(new)?;
-    pin(new, note)?;
-    fs::rename(new, path).map_err(DatapathError::pin("writing", path))
+    name.into()
 }
 
 /// Reads the note that is pinned at `path`; `None` if there is none.

@@ -255,6 +255,9 @@ impl Committed {
         self.draft.kept = true;
         // What went wrong before is of no interest any more.
         let _ = cell::remove(&self.draft.place.failure());
+        for note in [self.draft.place.failure(), self.draft.place.request()] {
+            let _ = cell::remove_draft(&note);
+        }
         // A generation on trial can still give way to the one before.
         let kept = match &self.before {
             Before::Filter { pins, .. } if self.trial.is_some() => pins.as_ref(),

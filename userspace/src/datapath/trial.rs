@@ -213,7 +213,8 @@ pub(super) fn settle(place: &Place) -> Result<Option<Ended>, DatapathError> {
 
 /// The same, unless somebody looks after the place, who will do it.
 pub(super) fn settle_if_free(place: &Place, interface: &Interface) -> Result<(), DatapathError> {
-    if read(place)?.is_none_or(|trial| trial.left.is_some()) {
+    let unsettled = Pinned::at(place)?.is_some_and(|pinned| clock::until(pinned.until).is_none());
+    if !unsettled {
         return Ok(());
     }
     match place.lock(interface) {

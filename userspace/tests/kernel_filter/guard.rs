@@ -66,6 +66,22 @@ fn what_admits_them_monitors_or_is_forced_is_put_in_force() {
 }
 
 #[test]
+fn no_exception_cuts_off_the_gateway() {
+    let host = in_china();
+    host.succeed(&["attach", "-i", "server", "--block", "US"]);
+    let (status, said) = host.guarded(&["deny", "10.0.0.1", "1.0.1.1"]);
+    assert_eq!(status, Some(1));
+    assert!(
+        said.contains("the default gateway of server: 1.0.1.1\nnothing was changed"),
+        "{said}"
+    );
+    assert_eq!(host.filter()["exceptions"], serde_json::json!([]));
+    host.succeed(&["deny", "10.0.0.1"]);
+    host.succeed(&["deny", "1.0.1.1", "--force"]);
+    assert!(!host.admits(BLOCKED));
+}
+
+#[test]
 fn a_reload_is_guarded_too() {
     let host = in_china();
     let file = tempfile::NamedTempFile::new().unwrap();

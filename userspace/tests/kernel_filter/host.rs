@@ -151,6 +151,17 @@ impl Host {
         }
     }
 
+    /// Starts the command on the host, and waits for nothing.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Run {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let child = self.veth.server.run(|| command.spawn()).unwrap().unwrap();
+        Run {
+            child,
+            output: None,
+        }
+    }
+
     /// What `status --json` prints.
     pub(crate) fn status(&self) -> serde_json::Value {
         serde_json::from_str(&self.succeed(&["status", "--json"])).unwrap()
@@ -254,7 +265,7 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// A `geodrop run` under way. Killed when dropped.
+/// A `geodrop run`, or another command, under way. Killed when dropped.
 pub(crate) struct Run {
     child: Child,
     output: Option<BufReader<ChildStdout>>,
