@@ -16,9 +16,6 @@ const KILLS: u32 = 60;
 /// The environment variable that says how many.
 const KILLS_VARIABLE: &str = "GEODROP_KILLS";
 
-/// After this time, commands are done.
-const LONGEST: Duration = Duration::from_millis(120);
-
 const AMERICA: &[&str] = &["attach", "-i", "server", "--block", "US"];
 const CHINA: &[&str] = &["attach", "-i", "server", "--block", "CN"];
 
@@ -60,16 +57,46 @@ fn assert_clean(host: &Host, clean: &[String], after: &str) {
     assert_eq!(host.filter()["trial"], serde_json::Value::Null);
 }
 
-/// What is pinned of a filter that nothing has happened to.
-fn clean() -> Vec<String> {
-    let host = Host::new();
-    host.succeed(AMERICA);
-    pins(&host.pins)
+/// A filter that nothing has happened to.
+struct Clean {
+    /// What is pinned of it.
+    pins: Vec<String>,
+    /// How long it takes to replace it, and to detach it.
+    replaced: Duration,
+    detached: Duration,
+}
+
+impl Clean {
+    fn new() -> Self {
+        let host = Host::new();
+        host.succeed(AMERICA);
+        let timed = |arguments: &[&str]| {
+            let began = Instant::now();
+            host.succeed(arguments);
+            began.elapsed()
+        };
+        let replaced = timed(AMERICA);
+        let pins = pins(&host.pins);
+        Self {
+            pins,
+            replaced,
+            detached: timed(&["detach", "-i", "server"]),
+        }
+    }
+
+    /// Any moment while the command is at work, or a little later.
+    fn moment(&self, arguments: &[&str], random: &mut fastrand::Rng) -> Duration {
+        let whole = match arguments.first() {
+            Some(&"attach") => self.replaced,
+            _ => self.detached,
+        };
+        whole.mul_f64(1.2 * random.f64())
+    }
 }
 
 #[test]
 fn what_is_killed_leaves_a_whole_filter_and_nothing_that_stays() {
-    let clean = clean();
+    let clean = Clean::new();
     let host = Host::new();
     let mut random = fastrand::Rng::new();
     let seed = random.u64(..);
@@ -90,21 +117,21 @@ fn what_is_killed_leaves_a_whole_filter_and_nothing_that_stays() {
         let arguments = all[random.usize(..all.len())];
         let after = format!("kill {kill} of {arguments:?}, seed {seed}");
         let mut command = host.start(arguments);
-        thread::sleep(LONGEST.mul_f64(random.f64()));
+        thread::sleep(clean.moment(arguments, &mut random));
         command.kill();
         assert_whole(&host, &after);
         if random.u8(..3) == 0 {
-            assert_clean(&host, &clean, &after);
+            assert_clean(&host, &clean.pins, &after);
         }
     }
-    assert_clean(&host, &clean, "all");
+    assert_clean(&host, &clean.pins, "all");
     host.succeed(&["detach", "--all"]);
     host.assert_free();
 }
 
 #[test]
 fn a_run_that_is_killed_while_it_reloads_leaves_a_whole_filter() {
-    let clean = clean();
+    let clean = Clean::new();
     let host = Host::new();
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut random = fastrand::Rng::new();
@@ -113,7 +140,7 @@ fn a_run_that_is_killed_while_it_reloads_leaves_a_whole_filter() {
         let mut run = host.run(&["--config", file.path().to_str().unwrap()]);
         fs::write(file.path(), "block = [\"US\"]\nreplies = \"drop\"\n").unwrap();
         let mut reload = host.start(&["reload", "--confirm", "5m"]);
-        thread::sleep(LONGEST.mul_f64(random.f64()));
+        thread::sleep(clean.replaced.mul_f64(1.2 * random.f64()));
         run.signal(Signal::KILL);
         run.wait();
         let began = Instant::now();
@@ -124,6 +151,6 @@ fn a_run_that_is_killed_while_it_reloads_leaves_a_whole_filter() {
         );
         let after = format!("kill {kill}");
         assert_whole(&host, &after);
-        assert_clean(&host, &clean, &after);
+        assert_clean(&host, &clean.pins, &after);
     }
 }
