@@ -49,17 +49,7 @@ pub(super) struct Arguments {
 const POLL: Duration = Duration::from_millis(20);
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let runners = Asking(runners(arguments)?);
-    for runner in &runners.0 {
-        runner.ask(arguments.confirm, arguments.force)?;
-    }
-    let mut signalled = Vec::new();
-    for runner in &runners.0 {
-        if !signalled.contains(&runner.process) {
-            runner.signal()?;
-            signalled.push(runner.process);
-        }
-    }
+    let asking = Asking::of(runners(arguments)?, arguments.confirm, arguments.force)?;
     let deadline = Instant::now() + arguments.timeout;
     let on_trial = arguments.confirm.map_or_else(String::new, |time| {
         format!(
@@ -68,7 +58,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         )
     });
     let mut failed = false;
-    for runner in &runners.0 {
+    for runner in &asking.runners {
         let name = &runner.interface.name;
         match outcome(runner, deadline) {
             Ok(()) => say(format_args!("{name}: reloaded{on_trial}")),
@@ -143,13 +133,39 @@ fn outcome(runner: &Runner, deadline: Instant) -> anyhow::Result<()> {
     }
 }
 
-/// What is asked for, until it is answered or given up.
-struct Asking(Vec<Runner>);
+/// What is asked for. A process that knows of it may take it up at any time: it stays, and nobody makes a trial permanent
+/// that was to be one. What nobody will take up goes.
+struct Asking {
+    runners: Vec<Runner>,
+    signalled: Vec<u32>,
+}
+
+impl Asking {
+    /// Leaves all requests, and then lets the processes know, each once.
+    fn of(runners: Vec<Runner>, trial: Option<Duration>, force: bool) -> anyhow::Result<Self> {
+        let mut asking = Self {
+            runners,
+            signalled: Vec::new(),
+        };
+        for runner in &asking.runners {
+            runner.ask(trial, force)?;
+        }
+        for runner in &asking.runners {
+            if !asking.signalled.contains(&runner.process) {
+                runner.signal()?;
+                asking.signalled.push(runner.process);
+            }
+        }
+        Ok(asking)
+    }
+}
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        for runner in &self.0 {
-            runner.withdraw();
+        for runner in &self.runners {
+            if !self.signalled.contains(&runner.process) || !runner.lives() {
+                runner.withdraw();
+            }
         }
     }
 }

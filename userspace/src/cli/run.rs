@@ -9,7 +9,7 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
-use geodrop::datapath::{filter::Filter, trial::Ended};
+use geodrop::datapath::{filter::Filter, reload::Asked, trial::Ended};
 use tokio::time::MissedTickBehavior;
 
 use self::{
@@ -83,7 +83,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         match runtime.block_on(care.watch(&mut signals))? {
             Event::End => break,
             // Not in the event loop: it asks the kernel things that take loops of their own.
-            Event::Reload => care.reload(),
+            Event::Hangup => care.reload_on_signal(),
+            Event::Change => care.reload(Vec::new()),
         }
     }
     Ok(care.end())
@@ -92,7 +93,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// What ends the watch over filters, or interrupts it.
 enum Event {
     End,
-    Reload,
+    /// SIGHUP.
+    Hangup,
+    /// A file is another one.
+    Change,
 }
 
 /// The filters that this process looks after.
@@ -154,9 +158,29 @@ impl<'a> Care<'a> {
         Ok(())
     }
 
-    /// Reads everything anew, tells whoever asked for it, and keeps a failure for `status`.
-    fn reload(&mut self) {
+    /// Reads everything anew because of SIGHUP, unless that is the tail of a request that was taken up already: a policy on
+    /// trial becomes permanent only if somebody says so.
+    fn reload_on_signal(&mut self) {
         let asked: Vec<_> = self.filters.iter().filter_map(Filter::asked).collect();
+        if asked.is_empty() && self.is_on_trial() {
+            warn(
+                "a policy is on trial, so SIGHUP reloads nothing; `geodrop confirm` keeps it, `geodrop reload` puts another \
+                 one in its place",
+            );
+            return;
+        }
+        self.reload(asked);
+    }
+
+    /// Whether a policy is on trial.
+    fn is_on_trial(&self) -> bool {
+        // One that cannot be read is none that could become permanent.
+        let mut filters = self.filters.iter();
+        filters.any(|filter| filter.is_on_trial().unwrap_or_default())
+    }
+
+    /// Reads everything anew, tells whoever asked for it, and keeps a failure for `status`.
+    fn reload(&mut self, asked: Vec<Asked>) {
         // Before they are read: what changes from here on is reason for another reload.
         self.files.renew();
         let trial = asked.iter().filter_map(|asked| asked.trial).max();
@@ -189,14 +213,15 @@ impl<'a> Care<'a> {
                     self.logs.flush();
                     return Ok(match caught {
                         Caught::End => Event::End,
-                        Caught::Reload => Event::Reload,
+                        Caught::Reload => Event::Hangup,
                     });
                 }
                 _ = tick.tick() => self.look(),
                 _ = drain.tick(), if !self.logs.is_empty() => self.logs.flush(),
                 _ = poll.tick(), if self.arguments.watch => {
-                    if self.files.have_changed() {
-                        return Ok(Event::Reload);
+                    // Not during a trial: what comes after it would be permanent.
+                    if self.files.have_changed() && !self.is_on_trial() {
+                        return Ok(Event::Change);
                     }
                 }
             }

@@ -1,6 +1,12 @@
 //! A filter that is made anew while a process looks after it.
 
-use std::{fs, path::PathBuf, thread, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
 use super::host::{BLOCKED, Host, OTHER, Run};
 use rustix::process::Signal;
@@ -150,6 +156,73 @@ fn a_run_that_watches_its_files_reloads_by_itself() {
         "the list was not read anew"
     );
     assert_eq!(host.filter()["generation"], 2);
+}
+
+#[test]
+fn sighup_makes_no_trial_permanent_and_reloads_otherwise() {
+    let host = Host::new();
+    let file = File::new(CHINA);
+    let mut run = start(&host, &file, &["--confirm", "5m"]);
+    file.write(AMERICA);
+    run.signal(Signal::HUP);
+    thread::sleep(Duration::from_millis(700));
+    assert_eq!(host.filter()["generation"], 1);
+    assert!(!host.admits(BLOCKED));
+
+    host.succeed(&["confirm"]);
+    run.signal(Signal::HUP);
+    assert_eventually(|| !host.admits(OTHER));
+    // Somebody says so.
+    file.write(CHINA);
+    host.succeed(&["reload", "--confirm", "5m"]);
+    file.write(AMERICA);
+    host.succeed(&["reload"]);
+    assert_eq!(host.filter()["trial"], serde_json::Value::Null);
+    assert!(!host.admits(OTHER));
+    run.signal(Signal::INT);
+    let (status, said) = run.wait();
+    assert_eq!(status, Some(0));
+    assert!(said.contains("SIGHUP reloads nothing"), "{said}");
+    host.assert_free();
+}
+
+#[test]
+fn a_run_ends_with_its_terminal_although_it_could_reload() {
+    let host = Host::new();
+    let file = File::new(CHINA);
+    let line = format!(
+        "exec {} run -i server --force --config {} --pin-root {}",
+        env!("CARGO_BIN_EXE_geodrop"),
+        file.path(),
+        host.pins.display()
+    );
+    // It gives the command a terminal of its own.
+    let mut terminal = host
+        .veth
+        .server
+        .run(|| {
+            Command::new("script")
+                .args(["-qc", &line, "/dev/null"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .spawn()
+        })
+        .unwrap()
+        .unwrap();
+    assert_eventually(|| host.attached().is_some());
+    assert!(!host.admits(BLOCKED));
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
+    host.await_no_program();
+    assert!(host.admits(BLOCKED));
+}
+
+fn assert_eventually(holds: impl Fn() -> bool) {
+    let mut tries = 0..100;
+    assert!(tries.any(|_| {
+        thread::sleep(Duration::from_millis(100));
+        holds()
+    }));
 }
 
 #[test]
