@@ -18,12 +18,12 @@
 //! address that the quoted packet came from. Redirects and source quench (RFC 6633) answer nothing.
 
 use crate::{
+    address::Address,
     frame::Frame,
-    hash,
     transport::{
-        Family, ICMP, ICMPV6, IPV4_DESTINATION, IPV4_FRAGMENT, IPV4_FRAGMENT_OFFSET, IPV4_HEADER,
-        IPV4_PROTOCOL, IPV4_SOURCE, IPV6_DESTINATION, IPV6_HEADER, IPV6_SOURCE, IpHeader, Ports,
-        TCP, Transport, UDP,
+        self, Family, ICMP, ICMPV6, IPV4_DESTINATION, IPV4_FRAGMENT, IPV4_FRAGMENT_OFFSET,
+        IPV4_HEADER, IPV4_PROTOCOL, IPV4_SOURCE, IPV6_DESTINATION, IPV6_HEADER, IPV6_SOURCE,
+        IpHeader, Ports, TCP, Transport, UDP,
     },
 };
 
@@ -49,23 +49,20 @@ const ECHO_REQUEST_V6: u8 = 128;
 const ECHO_REPLY_V6: u8 = 129;
 
 /// A flow as this host sees it: the key of a BPF hash map, of which every byte counts.
-///
-/// Aligned, so that the compiler moves words and not bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(C, align(8))]
+#[repr(C)]
 pub struct FlowKey {
-    /// The other's address; IPv4 as IPv4-mapped.
-    pub remote: [u8; 16],
+    /// The other's address.
+    pub remote: Address,
     /// Ours.
-    pub local: [u8; 16],
+    pub local: Address,
     /// The other's port, in network byte order; 0 for ICMP.
     pub remote_port: [u8; 2],
     /// Ours, or the identifier of an ICMP echo.
     pub local_port: [u8; 2],
-    /// The number of the transport protocol.
-    pub protocol: u8,
-    /// Zero: a key has no bytes without a value.
-    pub padding: [u8; 3],
+    /// The number of the transport protocol: a whole word, so that no byte of a key is without a name, and the compiler
+    /// has none to clear by a loop, which the verifier takes from nobody without `CAP_PERFMON`.
+    pub protocol: u32,
 }
 
 const _: () = assert!(size_of::<FlowKey>() == 40);
@@ -75,27 +72,22 @@ impl FlowKey {
     #[inline(always)]
     #[must_use]
     pub const fn remote_hash(&self) -> u32 {
-        remote_hash(self.remote)
+        let [a, b, c, d, ..] = self.remote.hash().to_le_bytes();
+        u32::from_le_bytes([a, b, c, d])
     }
 
     /// How long the flow may be idle before it is forgotten, in nanoseconds.
     #[inline(always)]
     #[must_use]
     pub const fn idle_timeout_ns(&self) -> u64 {
+        const TCP: u32 = transport::TCP as u32;
+        const UDP: u32 = transport::UDP as u32;
         match self.protocol {
             TCP => TCP_IDLE_NS,
             UDP => UDP_IDLE_NS,
             _ => ICMP_IDLE_NS,
         }
     }
-}
-
-/// The same of an address of which there is no key yet; IPv4 as IPv4-mapped ([`hash::mapped`]).
-#[inline(always)]
-#[must_use]
-pub const fn remote_hash(remote: [u8; 16]) -> u32 {
-    let [a, b, c, d, ..] = hash::address(remote).to_le_bytes();
-    u32::from_le_bytes([a, b, c, d])
 }
 
 /// What is noted of a flow: the value in the map.
@@ -161,8 +153,7 @@ pub fn outgoing<F: Frame + ?Sized>(frame: &F, transport: &Transport) -> Option<O
         local: source,
         remote_port,
         local_port,
-        protocol,
-        padding: [0; 3],
+        protocol: protocol.into(),
     };
     Some(Outgoing { key, opens })
 }
@@ -209,8 +200,7 @@ pub fn incoming<F: Frame + ?Sized>(frame: &F, transport: &Transport) -> Option<F
         local: destination,
         remote_port,
         local_port,
-        protocol,
-        padding: [0; 3],
+        protocol: protocol.into(),
     })
 }
 
@@ -231,8 +221,8 @@ fn quoted_ipv4<F: Frame + ?Sized>(frame: &F, error: &Transport) -> Option<FlowKe
         frame.read_at(error.offset() + ICMP_HEADER + length)?
     };
     let addresses = Addresses {
-        source: hash::mapped(error.read(frame, ICMP_HEADER + IPV4_SOURCE)?),
-        destination: hash::mapped(error.read(frame, ICMP_HEADER + IPV4_DESTINATION)?),
+        source: Address::ipv4(error.read(frame, ICMP_HEADER + IPV4_SOURCE)?),
+        destination: Address::ipv4(error.read(frame, ICMP_HEADER + IPV4_DESTINATION)?),
     };
     quoted(frame, error, addresses, protocol, start)
 }
@@ -246,8 +236,8 @@ fn quoted_ipv6<F: Frame + ?Sized>(frame: &F, error: &Transport) -> Option<FlowKe
         return None;
     }
     let addresses = Addresses {
-        source: error.read(frame, ICMP_HEADER + IPV6_SOURCE)?,
-        destination: error.read(frame, ICMP_HEADER + IPV6_DESTINATION)?,
+        source: Address::ipv6(error.read(frame, ICMP_HEADER + IPV6_SOURCE)?),
+        destination: Address::ipv6(error.read(frame, ICMP_HEADER + IPV6_DESTINATION)?),
     };
     let start = error.read(frame, ICMP_HEADER + IPV6_HEADER)?;
     quoted(frame, error, addresses, protocol, start)
@@ -282,16 +272,15 @@ fn quoted<F: Frame + ?Sized>(
         local: addresses.source,
         remote_port,
         local_port,
-        protocol,
-        padding: [0; 3],
+        protocol: protocol.into(),
     })
 }
 
-/// The addresses of an IP header; IPv4 as IPv4-mapped.
+/// The addresses of an IP header.
 #[derive(Clone, Copy)]
 struct Addresses {
-    source: [u8; 16],
-    destination: [u8; 16],
+    source: Address,
+    destination: Address,
 }
 
 impl Addresses {
@@ -299,12 +288,12 @@ impl Addresses {
     fn of<F: Frame + ?Sized>(frame: &F, ip: IpHeader) -> Option<Self> {
         Some(match ip.family {
             Family::Ipv4 => Self {
-                source: hash::mapped(frame.read(ip.offset + IPV4_SOURCE)?),
-                destination: hash::mapped(frame.read(ip.offset + IPV4_DESTINATION)?),
+                source: Address::ipv4(frame.read(ip.offset + IPV4_SOURCE)?),
+                destination: Address::ipv4(frame.read(ip.offset + IPV4_DESTINATION)?),
             },
             Family::Ipv6 => Self {
-                source: frame.read(ip.offset + IPV6_SOURCE)?,
-                destination: frame.read(ip.offset + IPV6_DESTINATION)?,
+                source: Address::ipv6(frame.read(ip.offset + IPV6_SOURCE)?),
+                destination: Address::ipv6(frame.read(ip.offset + IPV6_DESTINATION)?),
             },
         })
     }

@@ -15,13 +15,13 @@
 //! and [`counter`].
 #![no_std]
 
+pub mod address;
 mod checksum;
 pub mod class;
 pub mod control;
 pub mod counter;
 pub mod flow;
 pub mod frame;
-pub mod hash;
 pub mod judgement;
 pub mod multibit;
 pub mod ports;

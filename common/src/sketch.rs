@@ -6,7 +6,7 @@
 //!
 //! Addresses are counted as they are: a host of many IPv6 addresses counts as many.
 
-use crate::hash;
+use crate::address::Address;
 
 /// How many registers a sketch has. A power of two, so that a mask bounds an index.
 pub const REGISTERS: usize = 1024;
@@ -15,7 +15,7 @@ const MASK: u64 = 1023;
 const _: () = assert!(MASK + 1 == REGISTERS as u64);
 
 /// The highest rank: of 32 bits that are all zero. Only of 2³² sources a register would it be reached.
-const HIGHEST: u8 = 33;
+pub const HIGHEST: u8 = 33;
 
 /// What one address leaves in a sketch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +25,15 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// The mark of an address; IPv4 as IPv4-mapped ([`hash::mapped`]).
+    /// The mark of an address.
     #[inline(always)]
     #[must_use]
     #[allow(
         clippy::cast_possible_truncation,
         reason = "the mask and the shift have cut off all that does not fit"
     )]
-    pub const fn of(address: [u8; 16]) -> Self {
-        let hash = hash::address(address);
+    pub const fn of(address: Address) -> Self {
+        let hash = address.hash();
         let upper = (hash >> 32) as u32;
         Self {
             register: (hash & MASK) as usize,
@@ -143,18 +143,18 @@ mod tests {
     ];
 
     /// A name, and the address of a number.
-    type Kind = (&'static str, fn(u32) -> [u8; 16]);
+    type Kind = (&'static str, fn(u32) -> Address);
 
     /// Sources that are numbered in ways that real ones are.
     const KINDS: [Kind; 6] = [
         ("IPv4, one behind the other", |number| {
-            hash::mapped((0x0a00_0000 + number).to_be_bytes())
+            Address::ipv4((0x0a00_0000 + number).to_be_bytes())
         }),
         ("IPv4, one of each /24", |number| {
-            hash::mapped((number << 8 | 1).to_be_bytes())
+            Address::ipv4((number << 8 | 1).to_be_bytes())
         }),
         ("IPv4, all over", |number| {
-            hash::mapped(number.wrapping_mul(0x9e37_79b1).to_be_bytes())
+            Address::ipv4(number.wrapping_mul(0x9e37_79b1).to_be_bytes())
         }),
         ("IPv6, one behind the other", |number| {
             v6(0x2400_3200_0000_0000, number.into())
@@ -170,11 +170,12 @@ mod tests {
         }),
     ];
 
-    fn v6(prefix: u64, interface: u64) -> [u8; 16] {
-        Ipv6Addr::from_bits(u128::from(prefix) << 64 | u128::from(interface)).octets()
+    fn v6(prefix: u64, interface: u64) -> Address {
+        let address = Ipv6Addr::from_bits(u128::from(prefix) << 64 | u128::from(interface));
+        Address::ipv6(address.octets())
     }
 
-    /// Three standard errors are 9.75 %.
+    /// Three standard errors are 9.75 %: of a thousand sets of sources two are farther off, none of these.
     #[test]
     #[cfg_attr(miri, ignore = "takes Miri minutes")]
     fn the_estimate_is_within_a_tenth() {
@@ -195,7 +196,7 @@ mod tests {
         let mut sketch = Sketch::EMPTY;
         assert!(sketch.estimate().abs() < f64::EPSILON);
         for _ in 0..1000 {
-            sketch.note(Mark::of(hash::mapped([192, 0, 2, 1])));
+            sketch.note(Mark::of(Address::ipv4([192, 0, 2, 1])));
         }
         assert!(
             (sketch.estimate() - 1.0).abs() < 0.01,
@@ -208,7 +209,7 @@ mod tests {
     fn merged_is_as_if_noted_together() {
         let [mut left, mut right, mut both] = [Sketch::EMPTY; 3];
         for number in 0..300_u32 {
-            let mark = Mark::of(hash::mapped(number.to_be_bytes()));
+            let mark = Mark::of(Address::ipv4(number.to_be_bytes()));
             both.note(mark);
             if number < 200 {
                 left.note(mark);

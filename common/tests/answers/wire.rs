@@ -4,7 +4,10 @@ use etherparse::{
     IpFragOffset, IpHeaders, IpNumber, Ipv4Header, Ipv6Extensions, Ipv6FlowLabel,
     Ipv6FragmentHeader, Ipv6Header, Ipv6RawExtHeader, PacketBuilder, PacketBuilderStep, TcpHeader,
 };
-use geodrop_common::transport::{Family, IpHeader, Transport};
+use geodrop_common::{
+    address::Address,
+    transport::{Family, IpHeader, Transport},
+};
 
 /// Where the IP header starts.
 pub(crate) const LEAD: usize = 14;
@@ -53,11 +56,10 @@ impl Pair {
         }
     }
 
-    /// The two addresses, IPv4 as IPv4-mapped.
-    pub(crate) fn addresses(self) -> ([u8; 16], [u8; 16]) {
+    pub(crate) fn addresses(self) -> (Address, Address) {
         match self {
-            Self::Ipv4(from, to) => (mapped(from), mapped(to)),
-            Self::Ipv6(from, to) => (from, to),
+            Self::Ipv4(from, to) => (Address::ipv4(from), Address::ipv4(to)),
+            Self::Ipv6(from, to) => (Address::ipv6(from), Address::ipv6(to)),
         }
     }
 
@@ -143,12 +145,6 @@ impl Pair {
         }
         PacketBuilder::ip(header)
     }
-}
-
-fn mapped([a, b, c, d]: [u8; 4]) -> [u8; 16] {
-    std::net::Ipv4Addr::new(a, b, c, d)
-        .to_ipv6_mapped()
-        .octets()
 }
 
 /// A segment: from and to port, SEQ, ACK.
