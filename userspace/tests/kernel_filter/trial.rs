@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::host::{BLOCKED, Host, OTHER};
+use aya::{EbpfLoader, programs::Xdp};
 use rustix::process::Signal;
 
 /// How long trials last here, and how long it takes until they are over for certain.
@@ -258,6 +259,32 @@ fn exceptions_hold_on_both_sides_of_a_deadline() {
 }
 
 #[test]
+fn no_packet_goes_by_when_a_trial_ends_nor_when_the_filter_before_is_put_back() {
+    let host = Host::new();
+    host.succeed(&["attach", "-i", "server", "--block", "CN"]);
+    let (sent, arrived, trials) = host.under_load(|| {
+        // Each settles what the one before has left.
+        host.succeed(&[
+            "attach",
+            "-i",
+            "server",
+            "--block",
+            "CN,US",
+            "--confirm",
+            "100ms",
+        ]);
+        thread::sleep(Duration::from_millis(150));
+    });
+    assert!(
+        sent > 100_000 && trials > 1,
+        "{sent} frames, {trials} trials"
+    );
+    assert_eq!(arrived, 0);
+    // Each packet is counted once, by the one program or by the other.
+    assert_eq!(host.filter()["counters"]["CN"]["packets"], sent);
+}
+
+#[test]
 fn a_reload_can_be_on_trial() {
     let host = Host::new();
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -284,6 +311,26 @@ fn a_reload_can_be_on_trial() {
     run.signal(Signal::INT);
     assert_eq!(run.wait().0, Some(0));
     host.assert_free();
+}
+
+/// What [`Host`] cannot show on a kernel that loads the other program.
+#[test]
+fn both_programs_can_be_on_trial() {
+    static FILTER: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/filter"));
+    for (name, lpm) in [
+        ("geodrop", 0_u8),
+        ("geodrop", 1),
+        ("geodrop_frags", 0),
+        ("geodrop_frags", 1),
+    ] {
+        let mut ebpf = EbpfLoader::new()
+            .override_global("TRIAL", &1_u8, true)
+            .override_global("LPM", &lpm, true)
+            .load(FILTER)
+            .unwrap();
+        let program: &mut Xdp = ebpf.program_mut(name).unwrap().try_into().unwrap();
+        program.load().unwrap();
+    }
 }
 
 #[test]
