@@ -108,6 +108,7 @@ fn load(ruleset: &Ruleset) -> Result<Generation, DatapathError> {
         engine: Engine::default(),
         monitor: false,
         effective_from: None,
+        replies: false,
         log: false,
     })
 }

@@ -72,8 +72,7 @@ impl FlowKey {
     #[inline(always)]
     #[must_use]
     pub const fn remote_hash(&self) -> u32 {
-        let [a, b, c, d, ..] = self.remote.hash().to_le_bytes();
-        u32::from_le_bytes([a, b, c, d])
+        remote_hash(self.remote)
     }
 
     /// How long the flow may be idle before it is forgotten, in nanoseconds.
@@ -88,6 +87,14 @@ impl FlowKey {
             _ => ICMP_IDLE_NS,
         }
     }
+}
+
+/// The same of an address of which there is no key yet.
+#[inline(always)]
+#[must_use]
+pub const fn remote_hash(remote: Address) -> u32 {
+    let [a, b, c, d, ..] = remote.hash().to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 /// What is noted of a flow: the value in the map.
@@ -159,8 +166,19 @@ pub fn outgoing<F: Frame + ?Sized>(frame: &F, transport: &Transport) -> Option<O
 }
 
 /// The flow that a packet to this host answers, if there is such a flow; `None` when it can answer none.
+///
+/// One of [`answered`] and [`quoted`]: apart they are for the kernel, whose stack has no room for both at once.
 #[inline(always)]
 pub fn incoming<F: Frame + ?Sized>(frame: &F, transport: &Transport) -> Option<FlowKey> {
+    match answered(frame, transport) {
+        None => quoted(frame, transport),
+        key => key,
+    }
+}
+
+/// The flow that a packet to this host is of, if it is no error about one.
+#[inline(always)]
+pub fn answered<F: Frame + ?Sized>(frame: &F, transport: &Transport) -> Option<FlowKey> {
     if transport.is_later_fragment() {
         return None;
     }
@@ -177,18 +195,13 @@ pub fn incoming<F: Frame + ?Sized>(frame: &F, transport: &Transport) -> Option<F
             }
             (source.to_be_bytes(), destination.to_be_bytes())
         }
-        (ICMP, Family::Ipv4) => match transport.read(frame, 0)? {
-            [ECHO_REPLY] => ([0; 2], transport.read(frame, ICMP_IDENTIFIER)?),
-            // Destination unreachable, time exceeded, parameter problem (RFC 792).
-            [3 | 11 | 12] => return quoted_ipv4(frame, transport),
-            _ => return None,
-        },
-        (ICMPV6, Family::Ipv6) => match transport.read(frame, 0)? {
-            [ECHO_REPLY_V6] => ([0; 2], transport.read(frame, ICMP_IDENTIFIER)?),
-            // Destination unreachable, packet too big, time exceeded, parameter problem (RFC 4443).
-            [1..=4] => return quoted_ipv6(frame, transport),
-            _ => return None,
-        },
+        (ICMP, Family::Ipv4) | (ICMPV6, Family::Ipv6) => {
+            let [kind]: [u8; 1] = transport.read(frame, 0)?;
+            if kind != echo_reply(ip.family) {
+                return None;
+            }
+            ([0; 2], transport.read(frame, ICMP_IDENTIFIER)?)
+        }
         _ => return None,
     };
     let Addresses {
@@ -202,6 +215,27 @@ pub fn incoming<F: Frame + ?Sized>(frame: &F, transport: &Transport) -> Option<F
         local_port,
         protocol: protocol.into(),
     })
+}
+
+/// The flow that a packet to this host is an error about.
+#[inline(always)]
+pub fn quoted<F: Frame + ?Sized>(frame: &F, transport: &Transport) -> Option<FlowKey> {
+    if transport.is_later_fragment() {
+        return None;
+    }
+    match (transport.protocol(), transport.ip().family) {
+        (ICMP, Family::Ipv4) => match transport.read(frame, 0)? {
+            // Destination unreachable, time exceeded, parameter problem (RFC 792).
+            [3 | 11 | 12] => quoted_ipv4(frame, transport),
+            _ => None,
+        },
+        (ICMPV6, Family::Ipv6) => match transport.read(frame, 0)? {
+            // Destination unreachable, packet too big, time exceeded, parameter problem (RFC 4443).
+            [1..=4] => quoted_ipv6(frame, transport),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// The flow of the packet of ours that an ICMP error quotes: its IP header, and at least 8 octets behind (RFC 792).
@@ -224,7 +258,7 @@ fn quoted_ipv4<F: Frame + ?Sized>(frame: &F, error: &Transport) -> Option<FlowKe
         source: Address::ipv4(error.read(frame, ICMP_HEADER + IPV4_SOURCE)?),
         destination: Address::ipv4(error.read(frame, ICMP_HEADER + IPV4_DESTINATION)?),
     };
-    quoted(frame, error, addresses, protocol, start)
+    quoted_flow(frame, error, addresses, protocol, start)
 }
 
 /// The same of ICMP for IPv6, which quotes as much as fits. Extension headers in what is quoted are not stepped over:
@@ -240,12 +274,12 @@ fn quoted_ipv6<F: Frame + ?Sized>(frame: &F, error: &Transport) -> Option<FlowKe
         destination: Address::ipv6(error.read(frame, ICMP_HEADER + IPV6_DESTINATION)?),
     };
     let start = error.read(frame, ICMP_HEADER + IPV6_HEADER)?;
-    quoted(frame, error, addresses, protocol, start)
+    quoted_flow(frame, error, addresses, protocol, start)
 }
 
 /// The flow of a quoted packet, by the first octets behind its IP header.
 #[inline(always)]
-fn quoted<F: Frame + ?Sized>(
+fn quoted_flow<F: Frame + ?Sized>(
     frame: &F,
     error: &Transport,
     addresses: Addresses,
@@ -304,6 +338,14 @@ impl Addresses {
 fn is_bare_syn<F: Frame + ?Sized>(frame: &F, transport: &Transport) -> Option<bool> {
     let [flags] = transport.read(frame, TCP_FLAGS)?;
     Some(flags & (TCP_SYN | TCP_ACK) == TCP_SYN)
+}
+
+#[inline(always)]
+const fn echo_reply(family: Family) -> u8 {
+    match family {
+        Family::Ipv4 => ECHO_REPLY,
+        Family::Ipv6 => ECHO_REPLY_V6,
+    }
 }
 
 #[inline(always)]

@@ -18,29 +18,6 @@ pub trait Frame {
     fn length(&self) -> usize;
 }
 
-/// A frame, all of whose bytes are read as those at an offset that is known only when the packet is.
-///
-/// For the same code to read headers that stand somewhere else in each packet.
-#[derive(Clone, Copy, Debug)]
-pub struct Copied<'a, F: ?Sized>(pub &'a F);
-
-impl<F: Frame + ?Sized> Frame for Copied<'_, F> {
-    #[inline(always)]
-    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        self.0.read_at(offset)
-    }
-
-    #[inline(always)]
-    fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        self.0.read_at(offset)
-    }
-
-    #[inline(always)]
-    fn length(&self) -> usize {
-        self.0.length()
-    }
-}
-
 impl Frame for [u8] {
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         self.get(offset..)?.first_chunk().copied()

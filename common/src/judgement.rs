@@ -14,11 +14,12 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::{
     class::{Action, Carried, Class, Entry, Rule},
     counter::Slot,
-    frame::{Copied, Frame},
+    frame::Frame,
     ports::Protocol,
-    source::{ETHERNET_HEADER, Source},
+    reach::Reach,
+    source::Source,
     table::Table,
-    transport::{Family, IpHeader, Transport},
+    transport::{Family, IpHeader},
 };
 
 /// What becomes of a frame, and where it is counted.
@@ -54,6 +55,11 @@ pub trait Rules: Table {
     /// Whether some rules are for some ports only.
     fn have_ports(&self) -> bool {
         false
+    }
+
+    /// Where a packet goes to.
+    fn reach<F: Frame + ?Sized>(&self, frame: &F, ip: IpHeader) -> Reach {
+        Reach::of(frame, ip)
     }
 
     /// The rule for packets to a port; [`Rule::GENERAL`] if none is.
@@ -178,51 +184,10 @@ where
     F: Frame + ?Sized,
     R: Rules + ?Sized,
 {
-    // Where a header stands behind no tag is a constant, and its bytes are read where they are.
-    let transport = if ip.offset == ETHERNET_HEADER {
-        port(
-            frame,
-            IpHeader {
-                offset: ETHERNET_HEADER,
-                ..ip
-            },
-        )
-    } else {
-        port(&Copied(frame), ip)
-    };
-    match transport {
+    match rules.reach(frame, ip) {
         Reach::Port(protocol, port) => rules.of_port(protocol, port),
         Reach::NoPorts => Rule::GENERAL,
         Reach::LaterFragment => Rule::LATER_FRAGMENT,
         Reach::Hidden => Rule::NO_PORTS,
-    }
-}
-
-/// How far a packet can be told by where it goes to.
-enum Reach {
-    /// It goes to this port.
-    Port(Protocol, u16),
-    /// Its protocol has no ports.
-    NoPorts,
-    /// It belongs to a packet that has ports, in another fragment.
-    LaterFragment,
-    /// It should have ports, or nobody knows, and they cannot be read.
-    Hidden,
-}
-
-#[inline(always)]
-fn port<F: Frame + ?Sized>(frame: &F, ip: IpHeader) -> Reach {
-    let Some(transport) = Transport::of(frame, ip) else {
-        return Reach::Hidden;
-    };
-    let Some(protocol) = Protocol::of_number(transport.protocol()) else {
-        return Reach::NoPorts;
-    };
-    if transport.is_later_fragment() {
-        return Reach::LaterFragment;
-    }
-    match transport.ports(frame) {
-        Some(ports) => Reach::Port(protocol, ports.destination),
-        None => Reach::Hidden,
     }
 }

@@ -26,6 +26,7 @@ pub mod judgement;
 pub mod multibit;
 pub mod ports;
 pub mod rate_limit;
+pub mod reach;
 pub mod refusal;
 pub mod sketch;
 pub mod source;

@@ -249,7 +249,7 @@ fn ipv6_packets() {
             TCP,
             Some((6, 88, false, SEEN)),
         ),
-        ("seven", options(DEEPEST + 1), TCP, None),
+        ("one more", options(DEEPEST + 1), TCP, None),
     ];
     for (name, extensions, protocol, expected) in rows {
         let frame = ipv6(&extensions, protocol);

@@ -14,6 +14,8 @@
 #![feature(asm_experimental_arch)]
 
 pub mod address;
+pub mod far;
+pub mod flows;
 pub mod lpm;
 pub mod multibit;
 pub mod packet;

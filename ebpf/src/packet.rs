@@ -1,55 +1,44 @@
 //! A packet in an XDP program's hands.
 
-use core::{arch::asm, mem::MaybeUninit};
+use core::arch::asm;
 
-use aya_ebpf::{
-    bindings::xdp_md,
-    helpers::{bpf_xdp_get_buff_len, generated::bpf_xdp_load_bytes},
-    programs::XdpContext,
-};
+use aya_ebpf::{helpers::bpf_xdp_get_buff_len, programs::XdpContext};
 use geodrop_common::Frame;
 
-/// A packet, of which the program may touch all bytes directly, or if it may span `SEVERAL` buffers (`xdp.frags`)
+/// A packet, of which the program may touch all bytes directly, or if it spans several buffers (`xdp.frags`)
 /// those of the first.
 #[derive(Clone, Copy)]
-pub struct Packet<const SEVERAL: bool> {
-    context: *mut xdp_md,
+pub struct Packet {
     start: usize,
     end: usize,
     length: u64,
 }
 
-impl Packet<false> {
+impl Packet {
     /// The packet of this run of a program that takes packets of one buffer only.
     #[inline(always)]
     #[must_use]
     pub fn of_one_buffer(context: &XdpContext) -> Self {
         let (start, end) = (context.data(), context.data_end());
         Self {
-            context: context.ctx,
             start,
             end,
             length: (end - start) as u64,
         }
     }
-}
 
-impl Packet<true> {
     /// The packet of this run of a program that takes packets of several buffers.
     #[inline(always)]
     #[must_use]
     pub fn of_several_buffers(context: &XdpContext) -> Self {
         Self {
-            context: context.ctx,
             start: context.data(),
             end: context.data_end(),
             // SAFETY: the helper takes the context that the kernel called us with, and only reads it.
             length: unsafe { bpf_xdp_get_buff_len(context.ctx) },
         }
     }
-}
 
-impl<const SEVERAL: bool> Packet<SEVERAL> {
     /// How many bytes the packet has, in all its buffers.
     #[inline(always)]
     #[must_use]
@@ -89,11 +78,7 @@ impl<const SEVERAL: bool> Packet<SEVERAL> {
     }
 }
 
-/// No header that we look for starts behind this: two VLAN tags, and all extension headers that we walk at their longest,
-/// have room before it. The verifier wants a bound.
-const FARTHEST: usize = 0x3fff;
-
-impl<const SEVERAL: bool> Frame for Packet<SEVERAL> {
+impl Frame for Packet {
     #[inline(always)]
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let place = self.place::<N>(offset)? as *const [u8; N];
@@ -104,28 +89,7 @@ impl<const SEVERAL: bool> Frame for Packet<SEVERAL> {
 
     #[inline(always)]
     fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        if offset > FARTHEST {
-            return None;
-        }
-        if !SEVERAL {
-            // Kernels that have no packets of several buffers have no helper for them, and want CAP_PERFMON anyway.
-            return self.read(offset);
-        }
-        let mut bytes = MaybeUninit::<[u8; N]>::uninit();
-        // SAFETY: the context is the one that the kernel called us with, and `bytes` has room for N bytes.
-        let failed = unsafe {
-            bpf_xdp_load_bytes(
-                self.context,
-                offset as u32,
-                bytes.as_mut_ptr().cast(),
-                N as u32,
-            )
-        };
-        if failed != 0 {
-            return None;
-        }
-        // SAFETY: the helper did not fail, so it wrote all N bytes.
-        Some(unsafe { bytes.assume_init() })
+        self.read(offset)
     }
 
     #[inline(always)]

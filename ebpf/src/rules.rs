@@ -2,7 +2,10 @@
 //!
 //! Globals are set before a program is loaded: what they turn off is dead code to the verifier, and gone.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::{
+    ffi::c_void,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use aya_ebpf::{
     Global,
@@ -12,12 +15,14 @@ use aya_ebpf::{
     maps::{Array, HashMap},
 };
 use geodrop_common::{
-    Action, Class, Entry, Rule, Rules, Table, class,
+    Action, Class, Entry, Frame, Rule, Rules, Table, class,
     control::{Control, Exception, ExceptionKey, MOST_EXCEPTIONS},
     ports::{self, Protocol},
+    reach::Reach,
+    transport::{Family, IpHeader},
 };
 
-use crate::{lpm::LpmTries, multibit::Multibit};
+use crate::{far::Far, flows, lpm::LpmTries, multibit::Multibit};
 
 /// The side table: what each class means, as [`Entry`] words; zero is [`Entry::PASS`]. Filled and frozen before the
 /// program is loaded.
@@ -63,11 +68,16 @@ static HELD_BACK: Global<u8> = Global::new(0);
 #[unsafe(no_mangle)]
 static TRIAL: Global<u8> = Global::new(0);
 
-/// The rules of the policy that the loader chose, over tables of the engine that it chose.
-#[derive(Clone, Copy, Debug)]
-pub struct Policy;
+/// Not 0: count what would be dropped, and drop nothing. Set before the program is loaded.
+#[unsafe(no_mangle)]
+static MONITOR: Global<u8> = Global::new(0);
 
-impl Table for Policy {
+/// The rules of the policy that the loader chose, over tables of the engine that it chose; and what looks farther into
+/// the packet that is to be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy<P>(pub P);
+
+impl<P> Table for Policy<P> {
     #[inline(always)]
     fn ipv4(&self, address: Ipv4Addr) -> Class {
         if LPM.load() == 0 {
@@ -87,7 +97,7 @@ impl Table for Policy {
     }
 }
 
-impl Rules for Policy {
+impl<P: Far> Rules for Policy<P> {
     #[inline(always)]
     fn entry(&self, class: Class) -> Entry {
         // Never `None`: a class is below the array's capacity. The verifier wants to see the check.
@@ -97,7 +107,17 @@ impl Rules for Policy {
 
     #[inline(always)]
     fn have_ports(&self) -> bool {
-        PORT_RULES.load() != 0
+        P::SEES && PORT_RULES.load() != 0
+    }
+
+    #[inline(always)]
+    fn reach<F: Frame + ?Sized>(&self, _frame: &F, ip: IpHeader) -> Reach {
+        Reach::from_word(reach::<P>(
+            self.0.context(),
+            self.0.length(),
+            ip.offset,
+            ip.family == Family::Ipv6,
+        ))
     }
 
     #[inline(always)]
@@ -117,6 +137,11 @@ impl Rules for Policy {
             IpAddr::V4(address) => address.into(),
             IpAddr::V6(address) => address.into(),
         })
+    }
+
+    #[inline(always)]
+    fn is_reply<F: Frame + ?Sized>(&self, frame: &F, ip: IpHeader) -> bool {
+        flows::answers(frame, self.0, ip)
     }
 
     #[inline(always)]
@@ -142,6 +167,38 @@ impl Rules for Policy {
         unsafe { (&raw mut (*control).effective_from).write_volatile(0) };
         false
     }
+}
+
+/// Where a packet goes to, as a word: see [`far`](crate::far) for why this is a function of its own.
+#[inline(never)]
+fn reach<P: Far>(context: *mut c_void, length: usize, offset: usize, is_ipv6: bool) -> u32 {
+    // SAFETY: the caller has it from the frame of this run.
+    let packet = unsafe { P::of_context(context, length) };
+    Reach::of(&packet, ip_header(offset, is_ipv6)).word()
+}
+
+/// An IP header, by what can be handed to a function in the kernel.
+#[inline(always)]
+pub(crate) const fn ip_header(offset: usize, is_ipv6: bool) -> IpHeader {
+    IpHeader {
+        offset,
+        family: if is_ipv6 { Family::Ipv6 } else { Family::Ipv4 },
+    }
+}
+
+/// Whether nothing is to be dropped at all.
+#[inline(always)]
+#[must_use]
+pub fn only_monitor() -> bool {
+    MONITOR.load() != 0
+}
+
+/// Whether packets may pass that the rules are against: at all times, or until a day that was to come when the program
+/// was loaded.
+#[inline(always)]
+#[must_use]
+pub fn lets_all_pass() -> bool {
+    only_monitor() || HELD_BACK.load() != 0
 }
 
 /// What may change while the program runs; never `None`, as the map has one element.

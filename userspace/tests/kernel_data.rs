@@ -105,6 +105,7 @@ fn compare(policy: &Policy, regions: &Regions, addresses: &[IpAddr]) {
             engine,
             monitor: false,
             effective_from: None,
+            replies: false,
             log: false,
         })
         .expect("loading the filter needs root");

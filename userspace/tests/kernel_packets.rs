@@ -46,6 +46,7 @@ fn plan(ruleset: &Ruleset, engine: Engine) -> Plan<'_> {
         engine,
         monitor: false,
         effective_from: None,
+        replies: false,
         log: false,
     }
 }

@@ -57,6 +57,7 @@ fn denying(prefixes: &[&str]) -> Generation {
         engine: Engine::default(),
         monitor: false,
         effective_from: None,
+        replies: false,
         log: false,
     })
     .unwrap()

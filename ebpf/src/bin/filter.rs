@@ -1,8 +1,11 @@
 //! The filter: what geodrop attaches to an interface.
 //!
-//! One program under two names: `geodrop_frags` is loaded where the kernel knows packets of several buffers
-//! (5.18), `geodrop` elsewhere. Its tables and constants are filled before it is attached and never change
+//! One program under several names: `geodrop_frags` is loaded where the kernel knows packets of several buffers
+//! (5.18), `geodrop_near` there too if the loader lacks `CAP_PERFMON`, `geodrop` elsewhere. Its tables and constants are filled before it is attached and never change
 //! after: a reload loads the program anew and swaps it under the link.
+//!
+//! Each program is inlined into the function that the kernel calls: as a function of its own, it would be handed the packet's
+//! start and end as plain numbers.
 #![no_std]
 #![no_main]
 #![allow(
@@ -11,25 +14,23 @@
 )]
 
 use aya_ebpf::{
-    Global,
-    bindings::xdp_action,
-    macros::{map, xdp},
+    EbpfContext,
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
+    macros::{classifier, map, xdp},
     maps::{PerCpuArray, ProgramArray},
-    programs::XdpContext,
+    programs::{TcContext, XdpContext},
 };
-use geodrop_common::{Action, Counter, Judgement, Slot, counter, judge};
+use geodrop_common::{Action, Counter, Frame, Slot, counter, judge};
 use geodrop_ebpf::{
+    far::{Far, FarPacket, Nothing, Segment},
+    flows,
     packet::Packet,
-    rules::{Policy, trial_is_over},
+    rules::{Policy, only_monitor, trial_is_over},
 };
 
 /// Packets and bytes by [`Slot`], one set a CPU. Outlives the program: a reload takes it over.
 #[map]
 static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(counter::CAPACITY, 0);
-
-/// Not 0: count what would be dropped, and drop nothing. Set before the program is loaded.
-#[unsafe(no_mangle)]
-static MONITOR: Global<u8> = Global::new(0);
 
 /// The program of the generation before, for one that is on trial; empty if there was none.
 #[map]
@@ -58,42 +59,100 @@ fn count(slot: Slot, bytes: u64) {
     counter.bytes = counter.bytes.wrapping_add(bytes);
 }
 
-/// Judges, counts, and answers the kernel.
+/// Judges and counts a packet. Returns what becomes of it.
 #[inline(always)]
-fn filter<const SEVERAL: bool>(context: &XdpContext, packet: &Packet<SEVERAL>) -> u32 {
-    let Judgement { action, slot, .. } = judge(packet, &Policy);
-    let bytes = packet.bytes();
-    count(slot, bytes);
+fn filter<C: EbpfContext, F: Frame, P: Far>(context: &C, frame: &F, packet: P) -> Action {
+    let judgement = judge(frame, &Policy(packet));
+    let bytes = frame.length() as u64;
+    count(judgement.slot, bytes);
+    let action = if only_monitor() {
+        Action::Pass
+    } else {
+        judgement.action
+    };
+    if let Some(ip) = judgement.refused()
+        && action == Action::Pass
+    {
+        flows::note_inbound(packet, ip);
+    }
     aya_log_ebpf::debug!(
         context,
         "{} bytes: counted in slot {}, {}",
         bytes,
-        slot.number(),
-        match action {
+        judgement.slot.number(),
+        match judgement.action {
             Action::Pass => "pass",
             Action::Drop => "drop",
         }
     );
+    action
+}
+
+/// What XDP is to do.
+#[inline(always)]
+const fn xdp_action(action: Action) -> u32 {
     match action {
-        Action::Drop if MONITOR.load() == 0 => xdp_action::XDP_DROP,
-        Action::Drop | Action::Pass => xdp_action::XDP_PASS,
+        Action::Drop => xdp_action::XDP_DROP,
+        Action::Pass => xdp_action::XDP_PASS,
     }
 }
 
 /// The filter for kernels older than 5.18, which hand a program packets of one buffer only.
 #[xdp]
+#[inline(always)]
 fn geodrop(context: XdpContext) -> u32 {
     if trial_is_over() {
         return give_way(&context);
     }
-    filter(&context, &Packet::of_one_buffer(&context))
+    xdp_action(filter(&context, &Packet::of_one_buffer(&context), Nothing))
+}
+
+/// The filter for packets of one or several buffers, for loaders without `CAP_PERFMON`: without rules for ports and without
+/// replies. Without it the verifier follows each way that the processor might try too, and what reads headers
+/// of unknown length has too many.
+#[xdp(frags)]
+#[inline(always)]
+fn geodrop_near(context: XdpContext) -> u32 {
+    if trial_is_over() {
+        return give_way(&context);
+    }
+    let frame = Packet::of_several_buffers(&context);
+    xdp_action(filter(&context, &frame, Nothing))
 }
 
 /// The filter for packets of one or several buffers.
 #[xdp(frags)]
+#[inline(always)]
 fn geodrop_frags(context: XdpContext) -> u32 {
     if trial_is_over() {
         return give_way(&context);
     }
-    filter(&context, &Packet::of_several_buffers(&context))
+    let frame = Packet::of_several_buffers(&context);
+    let packet = FarPacket::of(&context, frame.length());
+    xdp_action(filter(&context, &frame, packet))
+}
+
+#[inline(always)]
+fn segment(context: &TcContext) -> Segment {
+    Segment::of(context, context.len() as usize)
+}
+
+/// The filter behind the driver, in the network stack, for interfaces whose XDP hook another program has.
+#[classifier]
+#[inline(always)]
+fn geodrop_tcx(context: TcContext) -> i32 {
+    let packet = segment(&context);
+    match filter(&context, &packet, packet) {
+        Action::Drop => TC_ACT_SHOT,
+        // The next program decides, if there is one.
+        Action::Pass => TC_ACT_UNSPEC,
+    }
+}
+
+/// Notes what this host begins, so that the filter lets pass what answers it.
+#[classifier]
+#[inline(always)]
+fn geodrop_egress(context: TcContext) -> i32 {
+    flows::note(&segment(&context));
+    TC_ACT_UNSPEC
 }

@@ -8,7 +8,7 @@ use geodrop::{
         filter::{self, Filter, Order, Request},
         generation::Plan,
     },
-    policy::CountryRule,
+    policy::{CountryRule, Replies},
 };
 use jiff::Timestamp;
 
@@ -79,6 +79,7 @@ pub(super) fn attach(
                     engine,
                     monitor: policy.monitor,
                     effective_from: policy.effective_from,
+                    replies: policy.replies == Replies::Pass,
                     log,
                 },
                 mode: resolved.mode,
@@ -99,6 +100,9 @@ pub(super) fn attach(
         warn(format_args!("{reason}; using the engine lpm instead"));
     }
     for filter in &filters {
+        if let Some(reason) = &filter.without_replies {
+            warn(reason);
+        }
         if let Some(reason) = &filter.fallback {
             warn(format_args!("{reason}; running in generic mode instead"));
         }

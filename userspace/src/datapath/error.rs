@@ -25,6 +25,26 @@ pub enum DatapathError {
         path: PathBuf,
     },
 
+    /// The kernel is too old for something that the policy asks for.
+    #[error(
+        "{what} needs Linux {version} or newer; leave it out of the policy, or update the kernel"
+    )]
+    NeedsKernel {
+        /// What the policy asks for.
+        what: &'static str,
+        /// The first version that has it.
+        version: &'static str,
+    },
+
+    /// The process lacks a capability that something which the policy asks for takes.
+    #[error(
+        "{what} needs CAP_PERFMON, which this process does not have; grant it, or leave that out of the policy"
+    )]
+    NeedsPerfmon {
+        /// What the policy asks for.
+        what: &'static str,
+    },
+
     /// No interface of that name.
     #[error("there is no interface `{name}` here; the interfaces are: {known}")]
     UnknownInterface {

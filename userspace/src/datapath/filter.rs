@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     about::About,
+    egress,
     error::DatapathError,
     generation::{Generation, Plan},
     interface::{Interface, Mode},
@@ -40,6 +41,8 @@ pub struct Filter {
     pub mode: Mode,
     /// Why not in native mode, if that was tried and refused.
     pub fallback: Option<String>,
+    /// Why packets that answer this host's own connections do not pass, if they should and the kernel cannot.
+    pub without_replies: Option<String>,
     /// Whether it took the place of one that was attached already.
     pub replaced: bool,
     /// Its program and tables.
@@ -210,6 +213,8 @@ fn detach_in_turn(place: &Place, interface: &Interface) -> Result<(), DatapathEr
 
 /// Detaches the link, if one can be opened there, and removes all that is pinned.
 pub(super) fn detach_place(place: &Place) -> Result<(), DatapathError> {
+    // Whatever comes of it: the filter is what has to go. Its pin goes with the others below.
+    let _ = egress::detach(place);
     match Link::open(&place.link()) {
         Ok(Some(link)) => link.detach()?,
         Ok(None) => {}

@@ -12,7 +12,7 @@ use std::{
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, MapData},
-    programs::{ProgramType, Xdp},
+    programs::{ProgramType, SchedClassifier, Xdp},
     sys::{BpfHelper, is_helper_supported},
 };
 use geodrop_common::control::Control;
@@ -40,6 +40,8 @@ pub struct Plan<'a> {
     pub monitor: bool,
     /// Before this instant, country rules count what they would drop, and let it pass.
     pub effective_from: Option<Timestamp>,
+    /// Let pass what answers connections that this host opens.
+    pub replies: bool,
     /// Log every packet's verdict through aya-log: for debugging, and slow.
     pub log: bool,
 }
@@ -50,6 +52,8 @@ pub struct Generation {
     ebpf: Ebpf,
     program: &'static str,
     engine: Engine,
+    replies: bool,
+    wants_replies: bool,
 }
 
 /// Where a generation's maps are pinned, and which of them are there already.
@@ -57,6 +61,8 @@ pub(super) struct Pinning<'a> {
     pub(super) counters: &'a Path,
     pub(super) exceptions: &'a Path,
     pub(super) control: &'a Path,
+    pub(super) flows: &'a Path,
+    pub(super) contacted: &'a Path,
     pub(super) ipv4: &'a Path,
     pub(super) ipv6: &'a Path,
     /// Where the way back to the generation before is pinned, if this one is on trial.
@@ -102,6 +108,19 @@ impl Generation {
         if program == object::FILTER_PLAIN {
             privileges::check_for_pointers()?;
         }
+        if !plan.ruleset.ports().is_empty() {
+            let what = "a rule for ports";
+            match program {
+                object::FILTER_PLAIN => {
+                    return Err(DatapathError::NeedsKernel {
+                        what,
+                        version: "5.18",
+                    });
+                }
+                object::FILTER_NEAR => return Err(DatapathError::NeedsPerfmon { what }),
+                _ => {}
+            }
+        }
         let engine = tables.engine();
         let lpm = u8::from(engine == Engine::Lpm);
         let images = tables.images();
@@ -112,6 +131,9 @@ impl Generation {
         let ports = plan.ruleset.ports();
         let port_rules = u8::from(!ports.is_empty());
         let effective_from = plan.effective_from.map_or(0, clock::deadline);
+        // What looks at addresses only can tell no reply.
+        let has_replies = plan.replies && program == object::FILTER_FRAGS;
+        let replies = u8::from(has_replies);
         let held_back = u8::from(effective_from != 0);
         let predecessor = pinning.and_then(|pinning| pinning.predecessor);
         let trial = u8::from(predecessor.is_some());
@@ -132,6 +154,7 @@ impl Generation {
             .override_global("PORT_RULES", &port_rules, true)
             .override_global("HELD_BACK", &held_back, true)
             .override_global("TRIAL", &trial, true)
+            .override_global("REPLIES", &replies, true)
             .override_global(aya_log::LEVEL, &log_level, true);
         for (name, entries) in TRIES.into_iter().zip(entries) {
             loader.map_max_entries(name, entries);
@@ -141,6 +164,16 @@ impl Generation {
             "PORTS",
             u32::try_from(ports.len()).unwrap_or(u32::MAX).max(1),
         );
+        let lets_all_pass = plan.monitor || effective_from != 0;
+        for (name, used) in [
+            ("FLOWS", has_replies),
+            ("CONTACTED", has_replies),
+            ("INBOUND", has_replies && lets_all_pass),
+        ] {
+            if !used {
+                loader.map_max_entries(name, 1);
+            }
+        }
         if !plan.log {
             // The kernel object has the log's ring buffer in any case: the smallest that there can be, which
             // aya rounds up to a page.
@@ -154,6 +187,11 @@ impl Generation {
                 .map_pin_path("CONTROL", pinning.control)
                 .map_pin_path(ipv4, pinning.ipv4)
                 .map_pin_path(ipv6, pinning.ipv6);
+            if has_replies {
+                loader
+                    .map_pin_path("FLOWS", pinning.flows)
+                    .map_pin_path("CONTACTED", pinning.contacted);
+            }
         }
         if let Some(predecessor) = predecessor {
             loader.map_pin_path("PREDECESSOR", predecessor);
@@ -183,10 +221,17 @@ impl Generation {
         program_mut(&mut ebpf, program)?
             .load()
             .map_err(DatapathError::refused)?;
+        if has_replies {
+            egress_mut(&mut ebpf)?
+                .load()
+                .map_err(DatapathError::refused)?;
+        }
         Ok(Self {
             ebpf,
             program,
             engine,
+            replies: has_replies,
+            wants_replies: plan.replies,
         })
     }
 
@@ -221,7 +266,7 @@ impl Generation {
     /// Whether the program takes packets of several buffers.
     #[must_use]
     pub fn frags(&self) -> bool {
-        self.program == object::FILTER_FRAGS
+        self.program != object::FILTER_PLAIN
     }
 
     /// How its tables are laid out.
@@ -271,6 +316,43 @@ impl Generation {
             .map_err(DatapathError::system("opening the kernel program's log"))
     }
 
+    /// Why replies do not pass, if they should.
+    pub(super) fn why_no_replies(&self) -> Option<&'static str> {
+        if !self.wants_replies || self.replies {
+            return None;
+        }
+        Some(match self.program {
+            object::FILTER_NEAR => {
+                "telling replies takes CAP_PERFMON, which this process does not have"
+            }
+            _ => "telling replies takes Linux 6.6 or newer",
+        })
+    }
+
+    /// The program that notes what this host begins, for test runs; `None` if replies are not to pass.
+    ///
+    /// # Errors
+    ///
+    /// Only when the built-in kernel object is not the one this program was built with.
+    pub fn egress_program(&self) -> Result<Option<&SchedClassifier>, DatapathError> {
+        if !self.replies {
+            return Ok(None);
+        }
+        self.ebpf
+            .program(object::EGRESS)
+            .and_then(|program| program.try_into().ok())
+            .map(Some)
+            .ok_or_else(no_egress)
+    }
+
+    /// The descriptor of the program that notes what this host begins, if replies are to pass.
+    pub(super) fn egress(&self) -> Result<Option<BorrowedFd<'_>>, DatapathError> {
+        Ok(match self.egress_program()? {
+            Some(program) => Some(program.fd().map_err(Box::new)?.as_fd()),
+            None => None,
+        })
+    }
+
     /// The program's descriptor.
     pub(super) fn fd(&self) -> Result<BorrowedFd<'_>, DatapathError> {
         Ok(self.program()?.fd().map_err(Box::new)?.as_fd())
@@ -296,10 +378,12 @@ fn program_for_this_kernel() -> Result<&'static str, DatapathError> {
     // The helper came with the packets that it measures (5.18).
     let frags = is_helper_supported(ProgramType::Xdp, BpfHelper::BPF_FUNC_xdp_get_buff_len)
         .map_err(DatapathError::refused)?;
-    Ok(if frags {
+    Ok(if !frags {
+        object::FILTER_PLAIN
+    } else if privileges::has_perfmon()? {
         object::FILTER_FRAGS
     } else {
-        object::FILTER_PLAIN
+        object::FILTER_NEAR
     })
 }
 
@@ -309,4 +393,16 @@ fn program_mut<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, Datapa
         .ok_or_else(|| DatapathError::Object {
             what: format!("program {name}"),
         })
+}
+
+fn egress_mut(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, DatapathError> {
+    ebpf.program_mut(object::EGRESS)
+        .and_then(|program| program.try_into().ok())
+        .ok_or_else(no_egress)
+}
+
+fn no_egress() -> DatapathError {
+    DatapathError::Object {
+        what: format!("program {}", object::EGRESS),
+    }
 }

@@ -64,7 +64,7 @@ impl Link {
                 Mode::Generic => GENERIC,
                 Mode::Native | Mode::Offload => NATIVE,
             };
-            sys::link::create(program, interface.index, flags)
+            sys::link::create(program, interface.index, sys::link::Place::Xdp, flags)
                 .map(|fd| NewLink {
                     link: Self { fd },
                     mode,
@@ -93,6 +93,21 @@ impl Link {
                 })
             }),
         }
+    }
+
+    /// Attaches a program of traffic control to an interface's way out.
+    ///
+    /// # Minimum kernel version
+    ///
+    /// 6.6; older ones answer `EINVAL`.
+    pub(super) fn create_egress(
+        program: BorrowedFd<'_>,
+        interface: &Interface,
+    ) -> io::Result<Self> {
+        let place = sys::link::Place::TcxEgress;
+        Ok(Self {
+            fd: sys::link::create(program, interface.index, place, 0)?,
+        })
     }
 
     /// Opens the link pinned at `path`; `None` if nothing is there.

@@ -9,6 +9,7 @@
 //! - [`trial`]: generations that give way to the one before unless they are confirmed.
 //! - [`counters`], [`about`]: what a filter has counted, and what it was made of.
 //! - [`exceptions`]: what is decided for single addresses while it runs.
+//! - `egress`: the program that notes what this host begins.
 //! - `link`, [`interface`], `tables`, [`image`], [`fill`], `brief`, `cell`, `sys`: what these stand on.
 
 pub mod about;
@@ -17,6 +18,7 @@ mod cell;
 pub mod clock;
 mod control;
 pub mod counters;
+mod egress;
 pub mod engine;
 mod error;
 pub mod exceptions;

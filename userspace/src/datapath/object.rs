@@ -11,8 +11,14 @@ pub(super) static FILTER: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR")
 /// The filter's program for kernels that know packets of several buffers.
 pub(super) const FILTER_FRAGS: &str = "geodrop_frags";
 
+/// The same for loaders without `CAP_PERFMON`: it looks at addresses only.
+pub(super) const FILTER_NEAR: &str = "geodrop_near";
+
 /// The filter's program for kernels that do not.
 pub(super) const FILTER_PLAIN: &str = "geodrop";
+
+/// The program that notes what this host begins.
+pub(super) const EGRESS: &str = "geodrop_egress";
 
 /// The generator of frames, for demo, tests and benches.
 pub static GENERATOR: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/generator"));

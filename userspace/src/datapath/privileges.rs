@@ -22,6 +22,15 @@ pub(super) fn check_for_pointers() -> Result<(), DatapathError> {
     )])
 }
 
+/// Whether the verifier lets this process's programs move packet pointers by variables.
+pub(super) fn has_perfmon() -> Result<bool, DatapathError> {
+    match check_for(&[("CAP_PERFMON", CapabilitySet::PERFMON)]) {
+        Ok(()) => Ok(true),
+        Err(DatapathError::Privileges { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Checks for capabilities, each given by the name to call it by.
 fn check_for(wanted: &[(&str, CapabilitySet)]) -> Result<(), DatapathError> {
     let effective = capabilities(None)

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::{
     about::About,
     brief::Turn,
-    cell,
+    cell, egress,
     error::DatapathError,
     exceptions,
     filter::{Filter, Request, detach_place},
@@ -141,6 +141,16 @@ impl Staged {
             let before = before.as_ref().map(AsFd::as_fd);
             trial::begin(&self.draft.pins, time, before)?;
         }
+        let pins_before = match &self.present {
+            Some(present) => self.draft.place.generation_of(present.program)?,
+            None => None,
+        };
+        let egress = egress::commit(
+            &self.draft.place,
+            &self.interface,
+            &self.generation,
+            pins_before.as_ref(),
+        )?;
         let (before, link, mode, fallback) = if let Some(present) = self.present {
             let link = present.link.info()?.id;
             let replaced = program_in_force(&self.draft.place, present.program)?;
@@ -160,6 +170,7 @@ impl Staged {
         Ok(Committed {
             interface: self.interface,
             before,
+            egress,
             mode,
             fallback,
             generation: self.generation,
@@ -193,6 +204,8 @@ fn load(
             counters: &place.counters(),
             exceptions: &place.exceptions(),
             control: &pins.control(),
+            flows: &place.flows(),
+            contacted: &place.contacted(),
             ipv4: &pins.ipv4(),
             ipv6: &pins.ipv6(),
             predecessor: predecessor.as_deref(),
@@ -201,6 +214,10 @@ fn load(
     )?;
     sys::object::pin(generation.fd()?, &pins.program())
         .map_err(DatapathError::pin("pinning the program at", pins.program()))?;
+    if let Some(egress) = generation.egress()? {
+        sys::object::pin(egress, &pins.egress())
+            .map_err(DatapathError::pin("pinning the program at", pins.egress()))?;
+    }
     let about = About {
         since: Some(Timestamp::now()),
         engine: generation.engine().to_string(),
@@ -226,6 +243,7 @@ enum Before {
 pub(super) struct Committed {
     interface: Interface,
     before: Before,
+    egress: egress::Change,
     mode: Mode,
     fallback: Option<String>,
     generation: Generation,
@@ -248,6 +266,7 @@ impl Committed {
             } => link.replace(program.as_fd()),
             Before::Filter { program: None, .. } => Ok(()),
         };
+        let _ = egress::roll_back(&self.draft.place, &self.egress);
     }
 
     /// Keeps the generation, and removes those that it replaces.
@@ -263,6 +282,12 @@ impl Committed {
             Before::Filter { pins, .. } if self.trial.is_some() => pins.as_ref(),
             _ => None,
         };
+        // The filter is in force, and what notes flows for nobody does no harm until the next command removes it.
+        let _ = egress::finish(&self.draft.place, &self.egress);
+        let warning = match self.egress {
+            egress::Change::Refused(reason) => Some(reason),
+            egress::Change::None | egress::Change::Created | egress::Change::Replaced(..) => None,
+        };
         for pins in self.draft.place.generations().unwrap_or_default() {
             if pins != self.draft.pins && Some(&pins) != kept {
                 // The filter is in force; left-overs are removed by the next command.
@@ -273,6 +298,7 @@ impl Committed {
             interface: self.interface,
             mode: self.mode,
             fallback: self.fallback,
+            without_replies: warning,
             replaced: matches!(self.before, Before::Filter { .. }),
             generation: self.generation,
             trial: self.trial,

@@ -114,6 +114,7 @@ pub fn run(plan: &Plan<'_>, mut tell: impl FnMut(Stage)) -> Result<Outcome, Demo
             engine,
             monitor: false,
             effective_from: None,
+            replies: false,
             log: false,
         })
     })?;

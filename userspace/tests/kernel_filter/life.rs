@@ -84,7 +84,18 @@ fn attaching_again_replaces_the_filter_and_keeps_its_counters() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["counters", "exceptions", "generation-2", "link"]);
+    assert_eq!(
+        names,
+        [
+            "contacted",
+            "counters",
+            "egress-link",
+            "exceptions",
+            "flows",
+            "generation-2",
+            "link"
+        ]
+    );
 }
 
 #[test]

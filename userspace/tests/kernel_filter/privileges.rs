@@ -77,6 +77,7 @@ fn the_program_for_older_kernels_says_that_it_takes_perfmon() {
         engine: Engine::default(),
         monitor: false,
         effective_from: None,
+        replies: false,
         log: false,
     };
     let error = Generation::load_without_frags(plan)

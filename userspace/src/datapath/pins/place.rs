@@ -59,6 +59,18 @@ impl Place {
         self.directory.join("request")
     }
 
+    pub(in crate::datapath) fn flows(&self) -> PathBuf {
+        self.directory.join("flows")
+    }
+
+    pub(in crate::datapath) fn contacted(&self) -> PathBuf {
+        self.directory.join("contacted")
+    }
+
+    pub(in crate::datapath) fn egress_link(&self) -> PathBuf {
+        self.directory.join("egress-link")
+    }
+
     /// The generations that are pinned here, oldest first.
     pub(in crate::datapath) fn generations(&self) -> Result<Vec<GenerationPins>, DatapathError> {
         let mut generations: Vec<_> = list(&self.directory)?
@@ -130,6 +142,10 @@ impl GenerationPins {
 
     pub(in crate::datapath) fn ipv6(&self) -> PathBuf {
         self.directory.join("ipv6")
+    }
+
+    pub(in crate::datapath) fn egress(&self) -> PathBuf {
+        self.directory.join("egress")
     }
 
     pub(in crate::datapath) fn control(&self) -> PathBuf {

@@ -13,9 +13,18 @@ use super::{
 const BPF_LINK_CREATE: i32 = 28;
 const BPF_LINK_UPDATE: i32 = 29;
 const BPF_LINK_DETACH: i32 = 34;
-const BPF_XDP: u32 = 37;
 
-/// Attaches an XDP program to an interface, with `XDP_FLAGS_…` saying in which mode.
+/// Where a program is attached: numbers of the kernel's `enum bpf_attach_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(in crate::datapath) enum Place {
+    /// In the driver, or for generic mode behind it.
+    Xdp = 37,
+    /// In the network stack, on the way out. Since 6.6.
+    TcxEgress = 47,
+}
+
+/// Attaches a program to an interface; for XDP, with `XDP_FLAGS_…` saying in which mode.
 ///
 /// # Minimum kernel version
 ///
@@ -23,6 +32,7 @@ const BPF_XDP: u32 = 37;
 pub(in crate::datapath) fn create(
     program: BorrowedFd<'_>,
     interface: u32,
+    place: Place,
     flags: u32,
 ) -> io::Result<OwnedFd> {
     #[repr(C)]
@@ -40,7 +50,7 @@ pub(in crate::datapath) fn create(
     bpf_fd(&mut LinkCreate {
         prog_fd: number(program),
         target_ifindex: interface,
-        attach_type: BPF_XDP,
+        attach_type: place as u32,
         flags,
     })
 }

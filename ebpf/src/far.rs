@@ -1,0 +1,154 @@
+//! A packet's bytes behind headers whose length only the packet knows.
+//!
+//! Without `CAP_PERFMON` the verifier takes no packet pointer that was moved by a variable, so a helper copies these bytes out. And
+//! it takes no stack on which a pointer and a number take turns, so what looks that far is a
+//! function of its own in the kernel, which holds but one pointer: that of the context.
+
+use core::{ffi::c_void, mem::MaybeUninit};
+
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::generated::{bpf_skb_load_bytes, bpf_xdp_load_bytes},
+    programs::{TcContext, XdpContext},
+};
+use geodrop_common::Frame;
+
+/// A frame that is made of nothing but the context that the kernel called a program with.
+pub trait Far: Frame + Copy {
+    /// Whether there is anything to see: if not, nobody should look.
+    const SEES: bool = true;
+
+    /// The frame of this context.
+    ///
+    /// # Safety
+    ///
+    /// The context has to be what [`Far::context`] gave, in the same run of the program.
+    unsafe fn of_context(context: *mut c_void, length: usize) -> Self;
+
+    /// The context.
+    fn context(self) -> *mut c_void;
+}
+
+/// No header that we look for starts behind this: two VLAN tags, and all extension headers that we walk at their longest,
+/// have room before it. The verifier wants a bound.
+const FARTHEST: usize = 0x3fff;
+
+/// Copies bytes out of a packet.
+type Load = unsafe fn(*mut c_void, u32, *mut c_void, u32) -> i64;
+
+#[inline(always)]
+fn read<const N: usize>(context: *mut c_void, offset: usize, load: Load) -> Option<[u8; N]> {
+    if offset > FARTHEST {
+        return None;
+    }
+    let mut bytes = MaybeUninit::<[u8; N]>::uninit();
+    // SAFETY: the context is the one that the kernel called us with, and `bytes` has room for N bytes.
+    let failed = unsafe { load(context, offset as u32, bytes.as_mut_ptr().cast(), N as u32) };
+    if failed != 0 {
+        return None;
+    }
+    // SAFETY: the helper did not fail, so it wrote all N bytes.
+    Some(unsafe { bytes.assume_init() })
+}
+
+macro_rules! far {
+    ($(#[$doc:meta])* $name:ident, $context:ty, $load:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name {
+            context: *mut c_void,
+            length: usize,
+        }
+
+        impl $name {
+            /// The packet of this run, which has so many bytes.
+            #[inline(always)]
+            #[must_use]
+            pub fn of(context: &$context, length: usize) -> Self {
+                Self {
+                    context: context.as_ptr(),
+                    length,
+                }
+            }
+        }
+
+        impl Far for $name {
+            #[inline(always)]
+            unsafe fn of_context(context: *mut c_void, length: usize) -> Self {
+                Self { context, length }
+            }
+
+            #[inline(always)]
+            fn context(self) -> *mut c_void {
+                self.context
+            }
+        }
+
+        impl Frame for $name {
+            #[inline(always)]
+            fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+                read(self.context, offset, $load)
+            }
+
+            #[inline(always)]
+            fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+                self.read(offset)
+            }
+
+            #[inline(always)]
+            fn length(&self) -> usize {
+                self.length
+            }
+        }
+    };
+}
+
+far! {
+    /// A packet of XDP, all its buffers. The helper came with packets of several buffers: with 5.18.
+    FarPacket, XdpContext, |context, offset, bytes, length| unsafe {
+        bpf_xdp_load_bytes(context.cast(), offset, bytes, length)
+    }
+}
+
+far! {
+    /// A packet of the network stack, from its Ethernet header on: of its bytes only some lie side by side.
+    Segment, TcContext, |context, offset, bytes, length| unsafe {
+        bpf_skb_load_bytes(context, offset, bytes, length)
+    }
+}
+
+/// What looks far where nothing can: in kernels before 5.18, and without `CAP_PERFMON`. No policy that needs it is loaded
+/// there.
+#[derive(Clone, Copy, Debug)]
+pub struct Nothing;
+
+impl Far for Nothing {
+    const SEES: bool = false;
+
+    #[inline(always)]
+    unsafe fn of_context(_context: *mut c_void, _length: usize) -> Self {
+        Self
+    }
+
+    #[inline(always)]
+    fn context(self) -> *mut c_void {
+        core::ptr::null_mut()
+    }
+}
+
+impl Frame for Nothing {
+    #[inline(always)]
+    fn read<const N: usize>(&self, _offset: usize) -> Option<[u8; N]> {
+        None
+    }
+
+    #[inline(always)]
+    fn read_at<const N: usize>(&self, _offset: usize) -> Option<[u8; N]> {
+        None
+    }
+
+    #[inline(always)]
+    fn length(&self) -> usize {
+        0
+    }
+}
