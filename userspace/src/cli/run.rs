@@ -119,7 +119,14 @@ impl<'a> Care<'a> {
             failed: false,
             logs: Logs::default(),
             reports: Reports::new(Duration::from_secs(arguments.interval)),
-            files: Files::default(),
+            files: Files::of(
+                arguments
+                    .filter
+                    .config()
+                    .map(Into::into)
+                    .into_iter()
+                    .collect(),
+            ),
         };
         care.attach(arguments.filter.confirm, arguments.filter.force)?;
         Ok(care)
@@ -152,9 +159,13 @@ impl<'a> Care<'a> {
             }
         }
         if *log_packets {
-            self.logs = Logs::of(&mut self.filters)?;
+            match Logs::of(&mut self.filters) {
+                Ok(logs) => self.logs = logs,
+                // The filters are in force all the same.
+                Err(error) => warn(describe(&error)),
+            }
         }
-        self.files = Files::of(resolved.files);
+        self.files.are(resolved.files);
         Ok(())
     }
 

@@ -31,6 +31,21 @@ impl Files {
         }
     }
 
+    /// These are the files now. Those that were known are as they were when they were read: what happened to one since
+    /// then counts.
+    pub(super) fn are(&mut self, paths: Vec<PathBuf>) {
+        let known = |path: &PathBuf| {
+            let place = self.paths.iter().position(|other| other == path)?;
+            self.read.get(place).copied()
+        };
+        self.read = paths
+            .iter()
+            .map(|path| known(path).unwrap_or_else(|| stamp(path)))
+            .collect();
+        self.seen.clone_from(&self.read);
+        self.paths = paths;
+    }
+
     /// They are read anew now.
     pub(super) fn renew(&mut self) {
         *self = Self::of(std::mem::take(&mut self.paths));
@@ -79,6 +94,20 @@ mod tests {
         let other = directory.path().join("new");
         fs::write(&other, "444").unwrap();
         fs::rename(&other, &path).unwrap();
+        assert!(!files.have_changed());
+        assert!(files.have_changed());
+    }
+
+    #[test]
+    fn a_change_while_files_are_read_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let [first, second] = ["first", "second"].map(|name| directory.path().join(name));
+        fs::write(&first, "1").unwrap();
+        fs::write(&second, "1").unwrap();
+        let mut files = Files::of(vec![first.clone()]);
+        files.renew();
+        fs::write(&first, "22").unwrap();
+        files.are(vec![second, first]);
         assert!(!files.have_changed());
         assert!(files.have_changed());
     }
