@@ -300,8 +300,6 @@ fn what_is_not_enforced_yet_is_refused() {
     for (policy, flags, word) in [
         ("hook = 'tcx'", &[] as &[&str], "hook tcx"),
         ("", &["--hook", "tcx"], "hook tcx"),
-        ("replies = 'pass'", &[], "replies"),
-        ("", &["--replies", "pass"], "replies"),
         ("action = 'reject'", &[], "reject"),
         ("", &["--action", "reject"], "reject"),
     ] {

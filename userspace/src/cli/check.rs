@@ -131,9 +131,6 @@ fn parts(configuration: &Configuration, data: &GeoData, report: &mut Report) {
         if let Some(reason) = options::unsupported(&settings) {
             report.add_warning(Finding::bare(reason));
         }
-        if let Some(note) = options::unsupported_by_default(&settings) {
-            report.add_warning(Finding::bare(note));
-        }
         for warning in data::missing_families(&policy, data) {
             report.add_warning(Finding::bare(warning));
         }

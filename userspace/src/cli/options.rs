@@ -233,35 +233,8 @@ fn refuse(reason: Option<String>) -> Result<(), Usage> {
 /// What of a policy no filter enforces yet. A policy is enforced whole or refused: nobody should believe in a rule that
 /// is not there. What the datapath learns is taken out here.
 pub(super) fn unsupported(settings: &Settings) -> Option<String> {
-    let parts = [
-        (
-            // By default it is what there will be; who asks for it relies on it.
-            settings.replies == Some(Replies::Pass),
-            "replies = \"pass\"",
-        ),
-        (
-            settings.action == Some(Refusal::Reject),
-            "action = \"reject\"",
-        ),
-    ];
-    let missing: Vec<_> = parts
-        .iter()
-        .filter(|(asked, _)| *asked)
-        .map(|(_, part)| *part)
-        .collect();
-    (!missing.is_empty()).then(|| {
-        format!(
-            "this version cannot enforce all of the policy: not yet {}; take that out, and the rest is enforced",
-            missing.join(", nor ")
-        )
-    })
-}
-
-/// What a policy means by default and no filter does yet: no reason to refuse it, and worth a word.
-pub(super) fn unsupported_by_default(settings: &Settings) -> Option<String> {
-    settings.replies.is_none().then(|| {
-        "this version drops replies from blocked countries too; put what this host must reach there on `allow`, or say \
-         replies = \"drop\" if that is right"
+    (settings.action == Some(Refusal::Reject)).then(|| {
+        "this version cannot enforce all of the policy: not yet action = \"reject\"; take that out, and the rest is enforced"
             .to_owned()
     })
 }

@@ -16,4 +16,4 @@ mod host;
 mod life;
 mod privileges;
 mod reload;
-mod trial;
+mod replies;
