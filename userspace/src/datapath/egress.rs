@@ -86,6 +86,19 @@ pub(super) fn finish(place: &Place, change: &Change) -> Result<(), DatapathError
     }
 }
 
+/// Puts the program of a generation back that is in force again, or takes away what that one does not need.
+pub(super) fn restore(place: &Place, pins: &GenerationPins) -> Result<(), DatapathError> {
+    let path = pins.egress();
+    let program = match sys::object::open_pin(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return detach(place),
+        program => program.map_err(DatapathError::pin("opening", path))?,
+    };
+    match Link::open(&place.egress_link())? {
+        Some(link) => link.replace(program.as_fd()),
+        None => Ok(()),
+    }
+}
+
 /// Detaches the program, if there is one, and removes its pin.
 pub(super) fn detach(place: &Place) -> Result<(), DatapathError> {
     let path = place.egress_link();

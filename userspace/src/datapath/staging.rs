@@ -283,7 +283,10 @@ impl Committed {
             _ => None,
         };
         // The filter is in force, and what notes flows for nobody does no harm until the next command removes it.
-        let _ = egress::finish(&self.draft.place, &self.egress);
+        // The generation before may need it yet.
+        if self.trial.is_none() {
+            let _ = egress::finish(&self.draft.place, &self.egress);
+        }
         let warning = match self.egress {
             egress::Change::Refused(reason) => Some(reason),
             egress::Change::None | egress::Change::Created | egress::Change::Replaced(..) => None,

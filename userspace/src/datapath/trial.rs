@@ -20,7 +20,7 @@ use std::{
 
 use super::{
     brief::Turn,
-    clock, control,
+    clock, control, egress,
     error::DatapathError,
     filter::Filter,
     interface::Interface,
@@ -148,6 +148,9 @@ impl Pinned {
         {
             before.remove()?;
         }
+        if !self.pins.egress().exists() {
+            egress::detach(place)?;
+        }
         super::cell::remove(&self.pins.predecessor())
     }
 
@@ -156,6 +159,7 @@ impl Pinned {
     fn end(self, place: &Place) -> Result<Option<Ended>, DatapathError> {
         let Some(program) = self.predecessor else {
             self.link.detach()?;
+            egress::detach(place)?;
             place.clear()?;
             return Ok(Some(Ended::Detached));
         };
@@ -164,6 +168,7 @@ impl Pinned {
         };
         let path = before.program();
         let program = sys::object::open_pin(&path).map_err(DatapathError::pin("opening", path))?;
+        egress::restore(place, &before)?;
         self.link.replace(program.as_fd())?;
         self.pins.remove()?;
         Ok(Some(Ended::Restored(before.number)))

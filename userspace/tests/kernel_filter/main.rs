@@ -17,3 +17,4 @@ mod life;
 mod privileges;
 mod reload;
 mod replies;
+mod trial;

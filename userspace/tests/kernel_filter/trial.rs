@@ -237,6 +237,39 @@ fn the_next_command_leaves_nothing_of_a_trial() {
 }
 
 #[test]
+fn what_notes_connections_goes_with_the_policy_that_wants_it() {
+    let notes = |host: &Host| pins(host).contains(&"egress-link".to_owned());
+    let host = Host::new();
+    let attach = ["attach", "-i", "server", "--block", "CN"];
+    host.succeed(&attach);
+    if !notes(&host) {
+        // The kernel takes no such program.
+        return;
+    }
+    host.succeed(&[&attach[..], &["--replies", "drop", "--confirm", "1s"]].concat());
+    assert!(notes(&host), "the policy before may come back");
+    thread::sleep(Duration::from_millis(1_100));
+    host.succeed(&["deny", "10.0.0.1"]);
+    assert_no_trial(&host);
+    assert!(notes(&host));
+
+    host.succeed(&[&attach[..], &["--replies", "drop", "--confirm", LONG]].concat());
+    host.succeed(&["confirm"]);
+    assert!(!notes(&host));
+    host.succeed(&[&attach[..], &["--confirm", "1s"]].concat());
+    assert!(notes(&host));
+    thread::sleep(Duration::from_millis(1_100));
+    host.succeed(&["deny", "10.0.0.1"]);
+    assert!(!notes(&host));
+
+    host.succeed(&["detach", "--all"]);
+    host.succeed(&[&attach[..], &["--confirm", "1s"]].concat());
+    thread::sleep(Duration::from_millis(1_100));
+    host.fail(1, &["confirm"]);
+    host.assert_free();
+}
+
+#[test]
 fn exceptions_hold_on_both_sides_of_a_deadline() {
     let host = Host::new();
     host.succeed(&["attach", "-i", "server"]);
