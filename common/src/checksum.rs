@@ -2,9 +2,6 @@
 //!
 //! A sum in one's complement comes out in the order of bytes that it was made in, so nothing is swapped; and a carry
 //! out of 16 bits is added to the other 16, so words of 32 bits can be summed up and folded at the end.
-//!
-//! Words and not bytes, for the compiler keeps each element of such an array in a register or in a place of eight bytes
-//! on the stack, of which a BPF program has 512.
 
 /// Four bytes as the word that they are in memory.
 #[inline(always)]
@@ -29,25 +26,6 @@ pub(crate) const fn four_words(bytes: [u8; 16]) -> [u32; 4] {
     [head[0], head[1], tail[0], tail[1]]
 }
 
-/// Words as the bytes that they are in memory.
-#[inline(always)]
-pub(crate) fn bytes<const WORDS: usize, const BYTES: usize>(words: [u32; WORDS]) -> [u8; BYTES] {
-    const { assert!(BYTES == 4 * WORDS) };
-    let bytes = words.map(u32::to_ne_bytes);
-    // Always there, by the assertion; the compiler sees it.
-    bytes
-        .as_flattened()
-        .first_chunk()
-        .copied()
-        .unwrap_or([0; BYTES])
-}
-
-/// The sum of words, not yet folded: of up to 2³² of them.
-#[inline(always)]
-pub(crate) fn sum<const WORDS: usize>(words: [u32; WORDS]) -> u64 {
-    words.into_iter().map(u64::from).sum()
-}
-
 /// The checksum of what has this sum, as it stands in memory.
 #[inline(always)]
 pub(crate) const fn fold(sum: u64) -> [u8; 2] {
@@ -67,7 +45,7 @@ mod tests {
     #[test]
     fn the_example_of_the_rfc() {
         let words = two_words([0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]);
-        assert_eq!(fold(sum(words)), [!0xdd, !0xf2]);
+        assert_eq!(fold(words.map(u64::from).iter().sum()), [!0xdd, !0xf2]);
     }
 
     #[test]
@@ -91,7 +69,8 @@ mod tests {
 
     #[test]
     fn words_are_bytes() {
-        let original: [u8; 16] = core::array::from_fn(|place| u8::try_from(place).unwrap());
-        assert_eq!(bytes::<4, 16>(four_words(original)), original);
+        let bytes: [u8; 16] = core::array::from_fn(|place| u8::try_from(place).unwrap());
+        let words = four_words(bytes).map(u32::to_ne_bytes);
+        assert_eq!(words.as_flattened(), bytes);
     }
 }

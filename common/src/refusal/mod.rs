@@ -28,6 +28,8 @@
 
 mod answer;
 
+pub use answer::Answer;
+
 use crate::{
     checksum::two_words,
     frame::Frame,
@@ -40,71 +42,79 @@ use crate::{
 /// How much an ICMP error quotes behind the IP header (RFC 792; RFC 4443 allows more).
 const QUOTED_PAYLOAD: usize = 8;
 
-/// An answer: an IP packet, without what carries it on the link.
+/// What an answer is, and so how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// A TCP RST in IPv4.
-    ResetIpv4([u8; 40]),
+    ResetIpv4,
     /// A TCP RST in IPv6.
-    ResetIpv6([u8; 60]),
+    ResetIpv6,
     /// An ICMP error.
-    ProhibitedIpv4([u8; 56]),
+    ProhibitedIpv4,
     /// An error of ICMP for IPv6.
-    ProhibitedIpv6([u8; 96]),
+    ProhibitedIpv6,
 }
 
 impl Refusal {
-    /// The answer to the packet in a frame that starts with its Ethernet header; `None` when it gets none.
+    /// Writes the answer to the packet in a frame that starts with its Ethernet header; `None` when it gets none, and
+    /// what was written is of no meaning.
     #[inline(always)]
-    pub fn of<F: Frame + ?Sized>(frame: &F, transport: &Transport) -> Option<Self> {
+    pub fn of<F: Frame + ?Sized>(
+        frame: &F,
+        transport: &Transport,
+        answer: &mut Answer,
+    ) -> Option<Self> {
         let ip = transport.ip();
-        let family = ip.family;
         let [ethernet_destination]: [u8; 1] = frame.read(0)?;
         let is_group = ethernet_destination & 1 != 0;
         if is_group || transport.is_later_fragment() || !is_between_hosts(frame, ip)? {
             return None;
         }
+        answer.turn(frame)?;
         let payload = payload_length(frame, transport)?;
-        let answered = match (transport.protocol(), family) {
-            (TCP, Family::Ipv4) => {
-                return answer::reset_ipv4(frame, transport, payload).map(Self::ResetIpv4);
+        let answered = match transport.protocol() {
+            TCP => {
+                return match ip.family {
+                    Family::Ipv4 => {
+                        answer.reset_ipv4(frame, transport, payload)?;
+                        Some(Self::ResetIpv4)
+                    }
+                    Family::Ipv6 => {
+                        answer.reset_ipv6(frame, transport, payload)?;
+                        Some(Self::ResetIpv6)
+                    }
+                };
             }
-            (TCP, Family::Ipv6) => {
-                return answer::reset_ipv6(frame, transport, payload).map(Self::ResetIpv6);
-            }
-            (IGMP, _) => false,
-            (ICMP | ICMPV6, _) => is_query(transport.protocol(), transport.read(frame, 0)?),
+            IGMP => false,
+            protocol @ (ICMP | ICMPV6) => is_query(protocol, transport.read(frame, 0)?),
             _ => true,
         };
         if !answered || !transport.follows_at_once() || payload < QUOTED_PAYLOAD {
             return None;
         }
-        match family {
-            Family::Ipv4 => answer::prohibited_ipv4(frame, ip).map(Self::ProhibitedIpv4),
-            Family::Ipv6 => answer::prohibited_ipv6(frame, ip).map(Self::ProhibitedIpv6),
+        match ip.family {
+            Family::Ipv4 => {
+                answer.prohibited_ipv4(frame, ip)?;
+                Some(Self::ProhibitedIpv4)
+            }
+            Family::Ipv6 => {
+                answer.prohibited_ipv6(frame, ip)?;
+                Some(Self::ProhibitedIpv6)
+            }
         }
     }
 
-    /// The packet.
+    /// How many bytes of an [`Answer`] it is.
+    #[inline(always)]
     #[must_use]
-    pub const fn bytes(&self) -> &[u8] {
+    pub const fn length(self) -> usize {
         match self {
-            Self::ResetIpv4(bytes) => bytes,
-            Self::ResetIpv6(bytes) => bytes,
-            Self::ProhibitedIpv4(bytes) => bytes,
-            Self::ProhibitedIpv6(bytes) => bytes,
+            Self::ResetIpv4 => 40,
+            Self::ResetIpv6 => 60,
+            Self::ProhibitedIpv4 => 56,
+            Self::ProhibitedIpv6 => 96,
         }
     }
-}
-
-/// The addresses of an Ethernet header, destination and source, the other way round.
-#[inline(always)]
-#[must_use]
-pub const fn swap_ethernet(addresses: [u8; 12]) -> [u8; 12] {
-    let a = addresses;
-    [
-        a[6], a[7], a[8], a[9], a[10], a[11], a[0], a[1], a[2], a[3], a[4], a[5],
-    ]
 }
 
 /// Whether an ICMP type asks for something, of either version: echo, timestamp, information, address mask, extended

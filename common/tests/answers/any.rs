@@ -9,6 +9,14 @@ use crate::{
     wire::{ACK, LEAD, OUTWARD, Pair, SYN, flags, raw, udp},
 };
 
+/// A protocol that is no extension header, for etherparse builds those only in their order.
+fn plain() -> impl Strategy<Value = u8> {
+    let extensions = [0, 43, 44, 51, 60, 135, 139, 140];
+    any::<u8>().prop_filter("an extension header", move |protocol| {
+        !extensions.contains(protocol)
+    })
+}
+
 proptest! {
     #[test]
     #[cfg_attr(miri, ignore = "takes Miri minutes")]
@@ -50,7 +58,7 @@ proptest! {
     fn answers_are_sound_and_never_answered(
         (from, to) in any::<([u8; 16], [u8; 16])>(),
         is_v4 in any::<bool>(),
-        protocol in prop_oneof![Just(6), Just(17), Just(1), Just(58), any::<u8>()],
+        protocol in prop_oneof![Just(6), Just(17), Just(1), Just(58), plain()],
         payload in prop::collection::vec(any::<u8>(), 0..80),
         options in any::<bool>(),
     ) {
@@ -59,8 +67,8 @@ proptest! {
         let step = if options { pair.with_options() } else { pair.step() };
         let frame = raw(step, protocol, &payload);
         if let Some(answer) = refused(pair, &frame) {
-            verify(answer.bytes(), pair.back());
-            let answered = [&[0; LEAD], answer.bytes()].concat();
+            verify(&answer, pair.back());
+            let answered = [&[0; LEAD], answer.as_slice()].concat();
             prop_assert_eq!(refused(pair.back(), &answered), None);
         }
     }
