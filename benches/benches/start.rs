@@ -109,6 +109,7 @@ fn load(ruleset: &Ruleset) -> Result<Generation, DatapathError> {
         monitor: false,
         effective_from: None,
         replies: false,
+        reject: false,
         log: false,
     })
 }

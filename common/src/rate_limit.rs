@@ -81,7 +81,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(miri, ignore = "takes Miri minutes")]
     fn a_burst_then_the_rate() {
         let rate = Rate::per_second(100, 5);
         let mut bucket = Bucket::default();

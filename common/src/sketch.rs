@@ -234,7 +234,6 @@ mod tests {
 
     /// Whatever stands in the registers, the estimate is a number.
     #[test]
-    #[cfg_attr(miri, ignore = "takes Miri minutes")]
     fn any_registers_have_an_estimate() {
         for register in 0..=u8::MAX {
             let estimate = Sketch::new([register; REGISTERS]).estimate();

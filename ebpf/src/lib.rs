@@ -14,6 +14,7 @@
 #![feature(asm_experimental_arch)]
 
 pub mod address;
+pub mod answer;
 pub mod far;
 pub mod flows;
 pub mod lpm;

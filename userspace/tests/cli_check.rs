@@ -300,8 +300,6 @@ fn what_is_not_enforced_yet_is_refused() {
     for (policy, flags, word) in [
         ("hook = 'tcx'", &[] as &[&str], "hook tcx"),
         ("", &["--hook", "tcx"], "hook tcx"),
-        ("action = 'reject'", &[], "reject"),
-        ("", &["--action", "reject"], "reject"),
     ] {
         let host = Host::new(&format!("interfaces = ['lo']\n{policy}\n"));
         for verb in ["attach", "run"] {

@@ -106,6 +106,7 @@ fn compare(policy: &Policy, regions: &Regions, addresses: &[IpAddr]) {
             monitor: false,
             effective_from: None,
             replies: false,
+            reject: false,
             log: false,
         })
         .expect("loading the filter needs root");

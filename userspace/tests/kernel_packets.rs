@@ -47,6 +47,7 @@ fn plan(ruleset: &Ruleset, engine: Engine) -> Plan<'_> {
         monitor: false,
         effective_from: None,
         replies: false,
+        reject: false,
         log: false,
     }
 }

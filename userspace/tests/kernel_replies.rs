@@ -60,6 +60,7 @@ impl Host {
             monitor,
             effective_from: None,
             replies,
+            reject: false,
             log: false,
         });
         Self(generation.expect("loading the filter needs root"))

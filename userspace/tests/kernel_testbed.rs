@@ -58,6 +58,7 @@ fn denying(prefixes: &[&str]) -> Generation {
         monitor: false,
         effective_from: None,
         replies: false,
+        reject: false,
         log: false,
     })
     .unwrap()

@@ -297,8 +297,7 @@ fn lengths_that_contradict_each_other_are_not_answered() {
             (udp(pair.step(), PORTS), 8),
         ] {
             let said = u16::from_be_bytes([whole[place], whole[place + 1]]);
-            // Miri takes its time.
-            for length in (0..=u16::MAX).step_by(if cfg!(miri) { 257 } else { 1 }) {
+            for length in 0..=u16::MAX {
                 let mut frame = whole.clone();
                 frame[place..place + 2].copy_from_slice(&length.to_be_bytes());
                 let is_answered = (header + least..=said).contains(&length);

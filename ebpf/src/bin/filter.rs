@@ -20,8 +20,9 @@ use aya_ebpf::{
     maps::{PerCpuArray, ProgramArray},
     programs::{TcContext, XdpContext},
 };
-use geodrop_common::{Action, Counter, Frame, Slot, counter, judge};
+use geodrop_common::{Action, Counter, Frame, Judgement, Slot, counter, judge};
 use geodrop_ebpf::{
+    answer::answer,
     far::{Far, FarPacket, Nothing, Segment},
     flows,
     packet::Packet,
@@ -59,9 +60,13 @@ fn count(slot: Slot, bytes: u64) {
     counter.bytes = counter.bytes.wrapping_add(bytes);
 }
 
-/// Judges and counts a packet. Returns what becomes of it.
+/// Judges and counts a packet. Returns what becomes of it, and what would if the filter enforced.
 #[inline(always)]
-fn filter<C: EbpfContext, F: Frame, P: Far>(context: &C, frame: &F, packet: P) -> Action {
+fn filter<C: EbpfContext, F: Frame, P: Far>(
+    context: &C,
+    frame: &F,
+    packet: P,
+) -> (Action, Judgement) {
     let judgement = judge(frame, &Policy(packet));
     let bytes = frame.length() as u64;
     count(judgement.slot, bytes);
@@ -85,7 +90,7 @@ fn filter<C: EbpfContext, F: Frame, P: Far>(context: &C, frame: &F, packet: P) -
             Action::Drop => "drop",
         }
     );
-    action
+    (action, judgement)
 }
 
 /// What XDP is to do.
@@ -104,7 +109,7 @@ fn geodrop(context: XdpContext) -> u32 {
     if trial_is_over() {
         return give_way(&context);
     }
-    xdp_action(filter(&context, &Packet::of_one_buffer(&context), Nothing))
+    xdp_action(filter(&context, &Packet::of_one_buffer(&context), Nothing).0)
 }
 
 /// The filter for packets of one or several buffers, for loaders without `CAP_PERFMON`: without rules for ports and without
@@ -117,7 +122,7 @@ fn geodrop_near(context: XdpContext) -> u32 {
         return give_way(&context);
     }
     let frame = Packet::of_several_buffers(&context);
-    xdp_action(filter(&context, &frame, Nothing))
+    xdp_action(filter(&context, &frame, Nothing).0)
 }
 
 /// The filter for packets of one or several buffers.
@@ -129,7 +134,14 @@ fn geodrop_frags(context: XdpContext) -> u32 {
     }
     let frame = Packet::of_several_buffers(&context);
     let packet = FarPacket::of(&context, frame.length());
-    xdp_action(filter(&context, &frame, packet))
+    let (action, judgement) = filter(&context, &frame, packet);
+    if action == Action::Drop
+        && let Some(ip) = judgement.refused()
+        && answer(packet, ip)
+    {
+        return xdp_action::XDP_TX;
+    }
+    xdp_action(action)
 }
 
 #[inline(always)]
@@ -142,7 +154,7 @@ fn segment(context: &TcContext) -> Segment {
 #[inline(always)]
 fn geodrop_tcx(context: TcContext) -> i32 {
     let packet = segment(&context);
-    match filter(&context, &packet, packet) {
+    match filter(&context, &packet, packet).0 {
         Action::Drop => TC_ACT_SHOT,
         // The next program decides, if there is one.
         Action::Pass => TC_ACT_UNSPEC,

@@ -8,7 +8,7 @@ use geodrop::{
         filter::{self, Filter, Order, Request},
         generation::Plan,
     },
-    policy::{CountryRule, Replies},
+    policy::{CountryRule, Refusal, Replies},
 };
 use jiff::Timestamp;
 
@@ -80,6 +80,7 @@ pub(super) fn attach(
                     monitor: policy.monitor,
                     effective_from: policy.effective_from,
                     replies: policy.replies == Replies::Pass,
+                    reject: policy.refusal == Refusal::Reject,
                     log,
                 },
                 mode: resolved.mode,

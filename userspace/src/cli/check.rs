@@ -128,9 +128,6 @@ fn parts(configuration: &Configuration, data: &GeoData, report: &mut Report) {
         for missing in data::missing(&settings, data) {
             report.add_error(missing.into());
         }
-        if let Some(reason) = options::unsupported(&settings) {
-            report.add_warning(Finding::bare(reason));
-        }
         for warning in data::missing_families(&policy, data) {
             report.add_warning(Finding::bare(warning));
         }

@@ -11,11 +11,7 @@ use geodrop::demo::{self, Plan, Stage, sample::Group};
 use indicatif::ProgressBar;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{
-    Usage,
-    options::{self, PolicyOptions},
-    warn,
-};
+use super::{options::PolicyOptions, warn};
 
 /// See the whole thing work, in network namespaces of its own
 ///
@@ -49,9 +45,6 @@ const INTERRUPTED: i32 = 130;
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let said = arguments.policy.resolve()?;
     let settings = said.settings();
-    if let Some(reason) = options::unsupported(&settings) {
-        return Err(Usage(reason).into());
-    }
     let policy = settings.policy();
     let data = said.data()?;
     // Drawn on standard error, and only where that is a terminal.

@@ -154,9 +154,6 @@ impl FilterOptions {
         let hook = self.hook.or(configuration.hook).unwrap_or_default();
         refuse(unsupported_hook(hook))?;
         let settings = self.settings_of_interfaces(&said)?;
-        for (_, settings) in &settings {
-            refuse(unsupported(settings))?;
-        }
         let data = said.data()?;
         // It is told to people who are in other directories.
         let config = self.policy.config().map(std::path::absolute).transpose()?;
@@ -228,15 +225,6 @@ impl FilterOptions {
 
 fn refuse(reason: Option<String>) -> Result<(), Usage> {
     reason.map_or(Ok(()), |reason| Err(Usage(reason)))
-}
-
-/// What of a policy no filter enforces yet. A policy is enforced whole or refused: nobody should believe in a rule that
-/// is not there. What the datapath learns is taken out here.
-pub(super) fn unsupported(settings: &Settings) -> Option<String> {
-    (settings.action == Some(Refusal::Reject)).then(|| {
-        "this version cannot enforce all of the policy: not yet action = \"reject\"; take that out, and the rest is enforced"
-            .to_owned()
-    })
 }
 
 /// Whether packets cannot be filtered at a hook yet.

@@ -42,6 +42,8 @@ pub struct Plan<'a> {
     pub effective_from: Option<Timestamp>,
     /// Let pass what answers connections that this host opens.
     pub replies: bool,
+    /// Tell the senders of packets that are dropped.
+    pub reject: bool,
     /// Log every packet's verdict through aya-log: for debugging, and slow.
     pub log: bool,
 }
@@ -108,8 +110,11 @@ impl Generation {
         if program == object::FILTER_PLAIN {
             privileges::check_for_pointers()?;
         }
-        if !plan.ruleset.ports().is_empty() {
-            let what = "a rule for ports";
+        let far = [
+            (!plan.ruleset.ports().is_empty(), "a rule for ports"),
+            (plan.reject, "action = \"reject\""),
+        ];
+        if let Some((_, what)) = far.into_iter().find(|(wanted, _)| *wanted) {
             match program {
                 object::FILTER_PLAIN => {
                     return Err(DatapathError::NeedsKernel {
@@ -134,6 +139,7 @@ impl Generation {
         // What looks at addresses only can tell no reply.
         let has_replies = plan.replies && program == object::FILTER_FRAGS;
         let replies = u8::from(has_replies);
+        let reject = u8::from(plan.reject);
         let held_back = u8::from(effective_from != 0);
         let predecessor = pinning.and_then(|pinning| pinning.predecessor);
         let trial = u8::from(predecessor.is_some());
@@ -155,6 +161,7 @@ impl Generation {
             .override_global("HELD_BACK", &held_back, true)
             .override_global("TRIAL", &trial, true)
             .override_global("REPLIES", &replies, true)
+            .override_global("REJECT", &reject, true)
             .override_global(aya_log::LEVEL, &log_level, true);
         for (name, entries) in TRIES.into_iter().zip(entries) {
             loader.map_max_entries(name, entries);

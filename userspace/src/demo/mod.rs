@@ -115,6 +115,7 @@ pub fn run(plan: &Plan<'_>, mut tell: impl FnMut(Stage)) -> Result<Outcome, Demo
             monitor: false,
             effective_from: None,
             replies: false,
+            reject: false,
             log: false,
         })
     })?;

@@ -15,6 +15,7 @@ mod guard;
 mod host;
 mod life;
 mod privileges;
+mod reject;
 mod reload;
 mod replies;
 mod trial;

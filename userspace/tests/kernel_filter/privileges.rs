@@ -78,6 +78,7 @@ fn the_program_for_older_kernels_says_that_it_takes_perfmon() {
         monitor: false,
         effective_from: None,
         replies: false,
+        reject: false,
         log: false,
     };
     let error = Generation::load_without_frags(plan)

@@ -84,6 +84,7 @@ const LOADS: [Load; 8] = [
             ("PORT_RULES", 1),
             ("HELD_BACK", 1),
             ("REPLIES", 1),
+            ("REJECT", 1),
         ],
     ),
     Load::filter("lpm", &[("LPM", 1), (aya_log::LEVEL, 0)]),
