@@ -168,12 +168,16 @@ const fn passed(slot: Slot) -> Judgement {
 #[inline(always)]
 #[must_use]
 pub const fn carried(address: Ipv6Addr, place: Carried) -> Option<Ipv4Addr> {
-    let [.., a, b, c, d] = address.octets();
-    let [_, _, e, f, g, h, ..] = address.octets();
     match place {
         Carried::Nothing => None,
-        Carried::AfterPrefix => Some(Ipv4Addr::new(e, f, g, h)),
-        Carried::AtEnd => Some(Ipv4Addr::new(a, b, c, d)),
+        Carried::AfterPrefix => {
+            let [_, _, a, b, c, d, ..] = address.octets();
+            Some(Ipv4Addr::new(a, b, c, d))
+        }
+        Carried::AtEnd => {
+            let [.., a, b, c, d] = address.octets();
+            Some(Ipv4Addr::new(a, b, c, d))
+        }
     }
 }
 

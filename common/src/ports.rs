@@ -71,6 +71,10 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(
+        clippy::large_stack_arrays,
+        reason = "a test has the stack for it, and no heap here"
+    )]
     fn every_port_has_a_place_of_its_own() {
         let mut words = [0; WORDS];
         let mut number = 0;

@@ -1,5 +1,11 @@
 //! Telling the sender of a packet that it was refused, in the packet's own place.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "offsets and lengths in a packet are far below 2^31"
+)]
+
 use core::ffi::c_void;
 
 use aya_ebpf::{
@@ -39,6 +45,7 @@ const RATE: Rate = Rate::per_second(1000, 100);
 
 /// Turns a packet that is refused into the answer to it, if it is to get one; whether it did.
 #[inline(always)]
+#[must_use]
 pub fn answer(packet: FarPacket, ip: IpHeader) -> bool {
     REJECT.load() != 0
         && answer_in_place(

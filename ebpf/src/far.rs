@@ -4,6 +4,11 @@
 //! it takes no stack on which a pointer and a number take turns, so what looks that far is a
 //! function of its own in the kernel, which holds but one pointer: that of the context.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "offsets and lengths in a packet are far below 2^31"
+)]
+
 use core::{ffi::c_void, mem::MaybeUninit};
 
 use aya_ebpf::{
@@ -35,6 +40,24 @@ const FARTHEST: usize = 0x3fff;
 
 /// Copies bytes out of a packet.
 type Load = unsafe fn(*mut c_void, u32, *mut c_void, u32) -> i64;
+
+/// # Safety
+///
+/// The context is that of this run, and there is room for so many bytes.
+#[inline(always)]
+unsafe fn load_packet(context: *mut c_void, offset: u32, bytes: *mut c_void, length: u32) -> i64 {
+    // SAFETY: the caller vouches for what the helper asks.
+    unsafe { bpf_xdp_load_bytes(context.cast(), offset, bytes, length) }
+}
+
+/// # Safety
+///
+/// The same.
+#[inline(always)]
+unsafe fn load_segment(context: *mut c_void, offset: u32, bytes: *mut c_void, length: u32) -> i64 {
+    // SAFETY: the caller vouches for what the helper asks.
+    unsafe { bpf_skb_load_bytes(context, offset, bytes, length) }
+}
 
 #[inline(always)]
 fn read<const N: usize>(context: *mut c_void, offset: usize, load: Load) -> Option<[u8; N]> {
@@ -105,16 +128,12 @@ macro_rules! far {
 
 far! {
     /// A packet of XDP, all its buffers. The helper came with packets of several buffers: with 5.18.
-    FarPacket, XdpContext, |context, offset, bytes, length| unsafe {
-        bpf_xdp_load_bytes(context.cast(), offset, bytes, length)
-    }
+    FarPacket, XdpContext, load_packet
 }
 
 far! {
     /// A packet of the network stack, from its Ethernet header on: of its bytes only some lie side by side.
-    Segment, TcContext, |context, offset, bytes, length| unsafe {
-        bpf_skb_load_bytes(context, offset, bytes, length)
-    }
+    Segment, TcContext, load_segment
 }
 
 /// What looks far where nothing can: in kernels before 5.18, and without `CAP_PERFMON`. No policy that needs it is loaded

@@ -153,9 +153,11 @@ impl<P: Far> Rules for Policy<P> {
         let Some(control) = CONTROL.get_ptr_mut(0) else {
             return false;
         };
-        // SAFETY: the kernel returned the element of the array, which lives as long as the map and is aligned to 8 bytes.
-        // The loader may write it meanwhile, and so may another CPU: each word is read and written whole.
-        let effective_from = unsafe { (&raw const (*control).effective_from).read_volatile() };
+        // SAFETY: the kernel returned the element of the array, so the field is inside of it.
+        let instant = unsafe { &raw mut (*control).effective_from };
+        // SAFETY: the element lives as long as the map and is aligned to 8 bytes. The loader may write it meanwhile, and so
+        // may another CPU: each word is read and written whole.
+        let effective_from = unsafe { instant.read_volatile() };
         if effective_from == 0 {
             return false;
         }
@@ -164,7 +166,7 @@ impl<P: Far> Rules for Policy<P> {
         }
         // From now on nobody needs the clock.
         // SAFETY: as above.
-        unsafe { (&raw mut (*control).effective_from).write_volatile(0) };
+        unsafe { instant.write_volatile(0) };
         false
     }
 }

@@ -4,6 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "a test that cannot load a program has failed"
 )]
 
@@ -174,13 +175,11 @@ const ENGINES: [Engine; 2] = [Engine::Multibit, Engine::Lpm];
 fn exchange(name: &str, sent: &[&[u8]], received: &[(&str, &[u8], bool)]) {
     for engine in ENGINES {
         let host = Host::new(engine);
-        for (what, frame, admitted) in received {
-            let is_deaf = !host.admits(frame);
+        for (what, frame, _) in received {
             assert!(
-                is_deaf,
+                !host.admits(frame),
                 "{name}, {engine}: {what} passes before anything was sent"
             );
-            let _ = admitted;
         }
         for frame in sent {
             host.sends(frame);

@@ -31,6 +31,10 @@ use jiff::Timestamp;
 
 /// What a generation is to be made of.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the kernel program, and any may be set with any other"
+)]
 pub struct Plan<'a> {
     /// The rules, resolved.
     pub ruleset: &'a Ruleset,

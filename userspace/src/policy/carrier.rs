@@ -34,9 +34,8 @@ pub const CARRIERS: [Carrier; 3] = [
 
 impl Carrier {
     const fn new(segments: [u16; 8], length: u8, carried: Carried) -> Self {
-        let [a, b, c, d, e, f, g, h] = segments;
         Self {
-            prefix: Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), length),
+            prefix: Ipv6Net::new_assert(Ipv6Addr::from_segments(segments), length),
             carried,
         }
     }
