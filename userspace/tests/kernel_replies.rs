@@ -8,10 +8,12 @@
     reason = "a test that cannot load a program has failed"
 )]
 
+mod frames;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aya::programs::{TestRun as _, TestRunOptions};
-use etherparse::{PacketBuilder, PacketBuilderStep};
+use frames::{ip, tcp, udp};
 use geodrop::{
     datapath::generation::{Generation, Plan},
     geoip::{AnyRange, Builder, Country},
@@ -96,44 +98,6 @@ impl Host {
             other => panic!("{other} is no verdict"),
         }
     }
-}
-
-fn ip(source: IpAddr, destination: IpAddr) -> PacketBuilderStep<etherparse::IpHeaders> {
-    let ethernet = PacketBuilder::ethernet2([2; 6], [4; 6]);
-    match (source, destination) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            ethernet.ipv4(source.octets(), destination.octets(), 64)
-        }
-        (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            ethernet.ipv6(source.octets(), destination.octets(), 64)
-        }
-        _ => panic!("{source} does not send to {destination}"),
-    }
-}
-
-type End = (IpAddr, u16);
-
-fn udp((source, from): End, (destination, to): End) -> Vec<u8> {
-    let mut frame = Vec::new();
-    let builder = ip(source, destination).udp(from, to);
-    builder.write(&mut frame, b"data").unwrap();
-    frame
-}
-
-fn tcp((source, from): End, (destination, to): End, flags: &str) -> Vec<u8> {
-    let mut builder = ip(source, destination).tcp(from, to, 1000, 1000);
-    for flag in flags.split(' ') {
-        builder = match flag {
-            "syn" => builder.syn(),
-            "ack" => builder.ack(7),
-            "fin" => builder.fin(),
-            "rst" => builder.rst(),
-            other => panic!("{other} is no flag here"),
-        };
-    }
-    let mut frame = Vec::new();
-    builder.write(&mut frame, b"").unwrap();
-    frame
 }
 
 fn echo(source: IpAddr, destination: IpAddr, identifier: u16, is_reply: bool) -> Vec<u8> {
