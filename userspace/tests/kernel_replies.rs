@@ -13,7 +13,7 @@ mod frames;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aya::programs::{TestRun as _, TestRunOptions};
-use frames::{ip, tcp, udp};
+use frames::{admits, ip, tcp, udp};
 use geodrop::{
     datapath::generation::{Generation, Plan},
     geoip::{AnyRange, Builder, Country},
@@ -21,9 +21,6 @@ use geodrop::{
     range::Range,
     table::Engine,
 };
-
-const XDP_DROP: u32 = 1;
-const XDP_PASS: u32 = 2;
 
 const CHINA: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 0, 1, 1));
 const DENIED: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 0, 1, 66));
@@ -81,22 +78,7 @@ impl Host {
     }
 
     fn admits(&self, frame: &[u8]) -> bool {
-        let options = TestRunOptions {
-            data_in: Some(frame),
-            ..TestRunOptions::default()
-        };
-        match self
-            .0
-            .program()
-            .unwrap()
-            .test_run(options)
-            .unwrap()
-            .return_value
-        {
-            XDP_DROP => false,
-            XDP_PASS => true,
-            other => panic!("{other} is no verdict"),
-        }
+        admits(&self.0, frame)
     }
 }
 

@@ -15,8 +15,7 @@ use std::{
     time::Duration,
 };
 
-use aya::programs::{TestRun as _, TestRunOptions};
-use frames::{ip, tcp, udp};
+use frames::{admits, ip, tcp, udp};
 use geodrop::{
     datapath::generation::{Generation, Plan},
     geoip::{AnyRange, Builder, Country},
@@ -25,9 +24,6 @@ use geodrop::{
     table::Engine,
 };
 use jiff::Timestamp;
-
-const XDP_DROP: u32 = 1;
-const XDP_PASS: u32 = 2;
 
 const GERMANY: IpAddr = IpAddr::V4(Ipv4Addr::new(5, 1, 1, 1));
 const CHINA: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 0, 1, 1));
@@ -93,24 +89,6 @@ fn load(policy: &Policy, engine: Engine) -> Generation {
         log: false,
     })
     .expect("loading the filter needs root")
-}
-
-fn admits(generation: &Generation, frame: &[u8]) -> bool {
-    let options = TestRunOptions {
-        data_in: Some(frame),
-        ..TestRunOptions::default()
-    };
-    match generation
-        .program()
-        .unwrap()
-        .test_run(options)
-        .unwrap()
-        .return_value
-    {
-        XDP_DROP => false,
-        XDP_PASS => true,
-        other => panic!("{other} is no verdict"),
-    }
 }
 
 /// The frame with a VLAN tag.

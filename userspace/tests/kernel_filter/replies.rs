@@ -74,23 +74,19 @@ fn connect(host: &Host, from_peer: bool, to: SocketAddr) -> Option<TcpStream> {
     }
 }
 
+/// A socket of the peer's, and one of the host's.
+fn sockets(host: &Host, peer: IpAddr, own: IpAddr) -> [UdpSocket; 2] {
+    let ends = [(&host.veth.client, peer), (&host.veth.server, own)];
+    ends.map(|(end, address)| {
+        let socket = end.run(|| UdpSocket::bind((address, 0))).unwrap().unwrap();
+        socket.set_read_timeout(Some(SILENCE)).unwrap();
+        socket
+    })
+}
+
 /// Whether a datagram of the host's is answered, and heard.
 fn is_answered_by_udp(host: &Host, peer: IpAddr, own: IpAddr) -> bool {
-    let far = host
-        .veth
-        .client
-        .run(|| UdpSocket::bind((peer, 0)))
-        .unwrap()
-        .unwrap();
-    let near = host
-        .veth
-        .server
-        .run(|| UdpSocket::bind((own, 0)))
-        .unwrap()
-        .unwrap();
-    for socket in [&far, &near] {
-        socket.set_read_timeout(Some(SILENCE)).unwrap();
-    }
+    let [far, near] = sockets(host, peer, own);
     near.send_to(b"ping", far.local_addr().unwrap()).unwrap();
     let mut word = [0; 4];
     let (_, from) = far.recv_from(&mut word).unwrap();
@@ -100,19 +96,7 @@ fn is_answered_by_udp(host: &Host, peer: IpAddr, own: IpAddr) -> bool {
 
 /// Whether a datagram of the peer's, which answers nothing, is heard on the host.
 fn is_heard(host: &Host, peer: IpAddr, own: IpAddr) -> bool {
-    let far = host
-        .veth
-        .client
-        .run(|| UdpSocket::bind((peer, 0)))
-        .unwrap()
-        .unwrap();
-    let near = host
-        .veth
-        .server
-        .run(|| UdpSocket::bind((own, 0)))
-        .unwrap()
-        .unwrap();
-    near.set_read_timeout(Some(SILENCE)).unwrap();
+    let [far, near] = sockets(host, peer, own);
     far.send_to(b"ping", near.local_addr().unwrap()).unwrap();
     near.recv_from(&mut [0; 4]).is_ok()
 }
