@@ -94,7 +94,9 @@ pub(super) fn restore(place: &Place, pins: &GenerationPins) -> Result<(), Datapa
         program => program.map_err(DatapathError::pin("opening", path))?,
     };
     match Link::open(&place.egress_link())? {
-        Some(link) => link.replace(program.as_fd()),
+        Some(link) if link.info()?.interface != 0 => link.replace(program.as_fd()),
+        // A detach that was killed has severed it already; what is attached next makes a new one.
+        Some(_) => detach(place),
         None => Ok(()),
     }
 }
