@@ -2,7 +2,11 @@
 //! as etherparse writes them, and any bytes at all.
 
 // Whatever fails here is a failed test.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot build its packets has failed"
+)]
 
 mod any;
 mod flow;

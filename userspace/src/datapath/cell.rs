@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{error::DatapathError, sys};
+use super::{error::DatapathError, pins::remove_pin, sys};
 
 /// Writes a note and pins it where nothing is pinned yet.
 pub(super) fn pin(path: &Path, note: &impl Serialize) -> Result<(), DatapathError> {
@@ -27,14 +27,14 @@ pub(super) fn pin(path: &Path, note: &impl Serialize) -> Result<(), DatapathErro
 /// Writes a note in place of the one that may be there: whoever reads finds the one or the other.
 pub(super) fn replace(path: &Path, note: &impl Serialize) -> Result<(), DatapathError> {
     let new = draft(path);
-    remove(&new)?;
+    remove_pin(&new)?;
     pin(&new, note)?;
     fs::rename(&new, path).map_err(DatapathError::pin("writing", path))
 }
 
 /// Removes what is left of a note whose writer died over it.
 pub(super) fn remove_draft(path: &Path) -> Result<(), DatapathError> {
-    remove(&draft(path))
+    remove_pin(&draft(path))
 }
 
 /// Where a note is until it is whole.
@@ -54,14 +54,4 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Datapa
         .and_then(|cell| sys::map::read_cell(cell.as_fd()))
         .and_then(|json| serde_json::from_slice(&json).map_err(io::Error::other));
     read.map(Some).map_err(DatapathError::pin("reading", path))
-}
-
-/// Removes a note, if it is there.
-pub(super) fn remove(path: &Path) -> Result<(), DatapathError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(DatapathError::pin("removing the pin", path)(error))
-        }
-        _ => Ok(()),
-    }
 }

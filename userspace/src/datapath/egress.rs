@@ -5,7 +5,7 @@
 //! filter that lets replies pass finds them noted.
 
 use std::{
-    fs, io,
+    io,
     os::fd::{AsFd as _, OwnedFd},
 };
 
@@ -14,7 +14,7 @@ use super::{
     generation::Generation,
     interface::Interface,
     link::Link,
-    pins::{GenerationPins, Place},
+    pins::{GenerationPins, Place, remove_pin},
     sys,
 };
 
@@ -107,12 +107,7 @@ pub(super) fn detach(place: &Place) -> Result<(), DatapathError> {
     if let Some(link) = Link::open(&path)? {
         link.detach()?;
     }
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(DatapathError::pin("removing the pin", path)(error))
-        }
-        _ => Ok(()),
-    }
+    remove_pin(&path)
 }
 
 /// The link that is there and still holds; one whose interface has gone is removed.

@@ -17,7 +17,7 @@ use super::{
     filter::Filter,
     interface::Interface,
     link::Link,
-    pins::{Place, Root},
+    pins::{Place, Root, remove_pin},
     privileges,
 };
 
@@ -165,7 +165,7 @@ impl Runner {
     /// Takes the request back, for one that nobody answers.
     pub fn withdraw(&self) {
         // Answered at the last moment, or gone with the filter: both are fine.
-        let _ = cell::remove(&self.place.request());
+        let _ = remove_pin(&self.place.request());
     }
 
     /// Why the reload failed; `None` if it did not.
@@ -192,7 +192,7 @@ impl Asked {
     /// Lets whoever asked know that it is done.
     pub fn answer(self) {
         // Gone with the filter, perhaps.
-        let _ = cell::remove(&self.place.request());
+        let _ = remove_pin(&self.place.request());
     }
 }
 

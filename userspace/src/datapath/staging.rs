@@ -21,7 +21,7 @@ use super::{
     generation::{Generation, Pinning},
     interface::{Interface, Mode},
     link::{Link, ModeChoice},
-    pins::{GenerationPins, Lock, Place, Root},
+    pins::{GenerationPins, Lock, Place, Root, remove_pin},
     sys,
     tables::Tables,
     trial::{self, TrialError},
@@ -85,7 +85,7 @@ impl Staged {
         } else {
             let lock = place.lock(interface)?;
             // Asked of somebody who is gone.
-            cell::remove(&place.request())?;
+            remove_pin(&place.request())?;
             Arc::new(lock)
         };
         if !interface.has_ethernet_frames()? {
@@ -133,30 +133,29 @@ impl Staged {
         let program = self.generation.fd()?;
         let _turn = Turn::at(&self.draft.place)?;
         exceptions::count_anew(&self.draft.place)?;
-        if let Some(time) = self.trial {
-            let before = match &self.present {
-                Some(present) => program_in_force(&self.draft.place, present.program)?,
-                None => None,
-            };
-            let before = before.as_ref().map(AsFd::as_fd);
-            trial::begin(&self.draft.pins, time, before)?;
-        }
-        let pins_before = match &self.present {
-            Some(present) => self.draft.place.generation_of(present.program)?,
+        let before = match self.present {
             None => None,
+            Some(present) => {
+                let pins = self.draft.place.generation_of(present.program)?;
+                let program = program_in_force(pins.as_ref(), present.program);
+                Some((present, pins, program))
+            }
         };
+        if let Some(time) = self.trial {
+            let program = before.as_ref().and_then(|(.., program)| program.as_ref());
+            trial::begin(&self.draft.pins, time, program.map(AsFd::as_fd))?;
+        }
         let egress = egress::commit(
             &self.draft.place,
             &self.interface,
             &self.generation,
-            pins_before.as_ref(),
+            before.as_ref().and_then(|(_, pins, _)| pins.as_ref()),
         )?;
-        let (before, link, mode, fallback) = if let Some(present) = self.present {
+        let (before, link, mode, fallback) = if let Some((present, pins, replaced)) = before {
             let link = present.link.info()?.id;
-            let replaced = program_in_force(&self.draft.place, present.program)?;
             present.link.replace(program)?;
             let before = Before::Filter {
-                pins: self.draft.place.generation_of(present.program)?,
+                pins,
                 link: present.link,
                 program: replaced,
             };
@@ -273,7 +272,7 @@ impl Committed {
     pub(super) fn finish(mut self) -> Filter {
         self.draft.kept = true;
         // What went wrong before is of no interest any more.
-        let _ = cell::remove(&self.draft.place.failure());
+        let _ = remove_pin(&self.draft.place.failure());
         for note in [self.draft.place.failure(), self.draft.place.request()] {
             let _ = cell::remove_draft(&note);
         }
@@ -385,11 +384,11 @@ fn discard_foreign_counters(path: &Path) -> Result<(), DatapathError> {
     std::fs::remove_file(path).map_err(DatapathError::pin("removing the pin", path))
 }
 
-/// The program with this id.
-fn program_in_force(place: &Place, program: u32) -> Result<Option<OwnedFd>, DatapathError> {
-    Ok(match place.generation_of(program)? {
+/// The program with this id, which these pins hold.
+fn program_in_force(pins: Option<&GenerationPins>, program: u32) -> Option<OwnedFd> {
+    match pins {
         Some(pins) => sys::object::open_pin(&pins.program()).ok(),
         // Its pin was removed; only CAP_SYS_ADMIN may open it by its id.
         None => sys::object::open_program(program).ok(),
-    })
+    }
 }

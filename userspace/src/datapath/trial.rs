@@ -25,7 +25,7 @@ use super::{
     filter::Filter,
     interface::Interface,
     link::Link,
-    pins::{GenerationPins, Place, Root},
+    pins::{GenerationPins, Place, Root, remove_pin},
     privileges, sys,
 };
 
@@ -151,7 +151,7 @@ impl Pinned {
         if !self.pins.egress().exists() {
             egress::detach(place)?;
         }
-        super::cell::remove(&self.pins.predecessor())
+        remove_pin(&self.pins.predecessor())
     }
 
     /// Makes for good what the kernel does since the deadline. Returns `None` if there is nothing to put back: then the

@@ -22,6 +22,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub(crate) use country::simplified;
 pub use country::{Country, UnknownCountry, names};
 pub use error::{GeoipError, LineProblem};
 pub use regions::{AnyRange, Builder, Contradiction, Located, Place, Regions};

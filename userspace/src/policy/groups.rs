@@ -22,7 +22,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::geoip::{Country, UnknownCountry};
+use crate::geoip::{Country, UnknownCountry, simplified};
 
 /// A group that is built in.
 #[derive(Clone, Copy, Debug)]
@@ -220,13 +220,6 @@ impl Groups {
             .filter(|name| likeness(name) >= ALIKE)
             .map(|name| format!("did you mean the group {name}?"))
     }
-}
-
-fn simplified(name: &str) -> String {
-    name.chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_uppercase)
-        .collect()
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ use rustix::{
 };
 
 pub use lock::Lock;
+pub(super) use place::remove_pin;
 pub use place::{GenerationPins, Place};
 
 use super::{error::DatapathError, interface::Interface, privileges};

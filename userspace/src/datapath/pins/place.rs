@@ -181,10 +181,15 @@ fn remove_below(directory: &Path) -> Result<(), DatapathError> {
         if is_directory {
             remove_tree(&path)?;
         } else {
-            gone(fs::remove_file(&path), &path)?;
+            remove_pin(&path)?;
         }
     }
     Ok(())
+}
+
+/// Removes a pin, if it is there.
+pub(in crate::datapath) fn remove_pin(path: &Path) -> Result<(), DatapathError> {
+    gone(fs::remove_file(path), path)
 }
 
 fn gone(result: io::Result<()>, path: &Path) -> Result<(), DatapathError> {

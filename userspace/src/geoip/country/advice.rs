@@ -126,7 +126,7 @@ fn misspelt(given: &str) -> Vec<CountryCode> {
 }
 
 /// A name or code without what is written in more than one way: capitals of its letters and digits.
-fn simplified(name: &str) -> String {
+pub(crate) fn simplified(name: &str) -> String {
     name.chars()
         .filter(|c| c.is_alphanumeric())
         .flat_map(char::to_uppercase)

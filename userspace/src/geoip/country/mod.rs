@@ -6,6 +6,8 @@ use std::{fmt, str, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub(crate) use advice::simplified;
+
 /// Codes outside ISO 3166-1 that address data does use for a place, and what they stand for there.
 ///
 /// - `XK` is the code that the European Commission, the IMF and the regional registries use for Kosovo, out
