@@ -274,6 +274,16 @@ impl Generation {
         Link::create(self.fd()?, interface, choice)
     }
 
+    /// Puts the program in the place of the one under a link, in one step: every packet meets the one or the other.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses: one program takes packets of several buffers and the other does not, or the
+    /// interface is gone.
+    pub fn replace_under(&self, link: &Link) -> Result<(), DatapathError> {
+        link.replace(self.fd()?)
+    }
+
     /// Whether the program takes packets of several buffers.
     #[must_use]
     pub fn frags(&self) -> bool {

@@ -2,16 +2,17 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
-    net::{IpAddr, Ipv4Addr},
+    net::IpAddr,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use geodrop::{
     datapath::{interface::Attached, pins::Root, status::Status},
+    range::Address,
     testbed::{Generator, Probe, Veth, Wire, generator::Limit, probe::Transport, veth::Settings},
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -192,30 +193,63 @@ impl Host {
         self.wire.fates(&[probe], dropped).unwrap().arrived.len() == 1
     }
 
-    /// Sends frames from a blocked address as fast as they go, and calls `work` over and over meanwhile. Returns
-    /// how many frames were sent, how many got past XDP (or as many of them as could be kept), and how often
-    /// `work` was called.
-    pub(crate) fn under_load(&self, work: impl Fn()) -> (u64, usize, usize) {
-        let sources: [Ipv4Addr; 1] = [BLOCKED.parse().unwrap()];
-        let generator = Generator::load(&self.veth.client, &sources).unwrap();
+    /// Sends frames from these addresses by turns, as fast as they go, while `work` is called so many times. From each address
+    /// come equally many.
+    pub(crate) fn under_load<A: Address>(
+        &self,
+        sources: &[A],
+        calls: usize,
+        mut work: impl FnMut(),
+    ) -> Load {
+        let generator = Generator::load(&self.veth.client, sources).unwrap();
         let limit = Limit {
-            frames: u64::MAX,
-            time: Duration::from_secs(2),
+            frames: (sources.len() << 18) as u64,
+            time: PATIENCE,
         };
-        let (sent, calls) = thread::scope(|scope| {
-            let burst = scope.spawn(|| generator.run(limit).unwrap());
-            let mut calls = 0;
-            while !burst.is_finished() {
+        let done = AtomicBool::new(false);
+        let before = self.received();
+        let sent = thread::scope(|scope| {
+            let burst = scope.spawn(|| {
+                let mut sent = 0;
+                while !done.load(Ordering::Relaxed) {
+                    let frames = generator.run(limit).unwrap().frames;
+                    assert_eq!(frames, limit.frames, "the machine is too slow");
+                    sent += frames;
+                }
+                sent
+            });
+            // Also if the work fails.
+            let end = Done(&done);
+            for _ in 0..calls {
                 work();
-                calls += 1;
             }
-            (burst.join().unwrap().frames, calls)
+            drop(end);
+            burst.join().unwrap()
         });
-        let mut arrived = 0;
-        while self.wire.receive().unwrap().is_some() {
-            arrived += 1;
+        Load {
+            sent,
+            received: self.received() - before,
         }
-        (sent, arrived, calls)
+    }
+
+    /// How many IP packets the network stack behind the filter has received.
+    fn received(&self) -> u64 {
+        let read = |file| std::fs::read_to_string(file).unwrap();
+        let [snmp, snmp6] = self
+            .veth
+            .server
+            .run(|| ["/proc/thread-self/net/snmp", "/proc/thread-self/net/snmp6"].map(read))
+            .unwrap();
+        // A line of names, and one of numbers.
+        let mut lines = snmp.lines().filter(|line| line.starts_with("Ip:"));
+        let [names, numbers] = [(); 2].map(|()| lines.next().unwrap().split_whitespace());
+        let ipv4 = names.zip(numbers).find(|(name, _)| *name == "InReceives");
+        // A line of each name and its number.
+        let ipv6 = snmp6
+            .lines()
+            .find_map(|line| line.strip_prefix("Ip6InReceives"));
+        let number = |text: &str| text.trim().parse::<u64>().unwrap();
+        number(ipv4.unwrap().1) + number(ipv6.unwrap())
     }
 
     /// The XDP program on the host's interface.
@@ -263,6 +297,24 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
         .map(|entry| entry.path())
         .flat_map(|path| [files_below(&path), vec![path]].concat())
         .collect()
+}
+
+/// What became of a load.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    /// How many frames were sent.
+    pub(crate) sent: u64,
+    /// How many packets the network stack behind the filter received.
+    pub(crate) received: u64,
+}
+
+/// Says that the work is done when it is dropped.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A `geodrop run`, or another command, under way. Killed when dropped.

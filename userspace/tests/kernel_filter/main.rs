@@ -12,6 +12,7 @@ mod engines;
 mod exceptions;
 mod failures;
 mod guard;
+mod hitless;
 mod host;
 mod life;
 mod privileges;

@@ -1,11 +1,13 @@
 //! Policies on trial: what was in force before comes back by itself, whoever has died.
 
 use std::{
-    fs, thread,
+    fs,
+    net::Ipv4Addr,
+    thread,
     time::{Duration, Instant},
 };
 
-use super::host::{BLOCKED, Host, OTHER};
+use super::host::{BLOCKED, Host, Load, OTHER};
 use aya::{EbpfLoader, programs::Xdp};
 use rustix::process::Signal;
 
@@ -295,7 +297,8 @@ fn exceptions_hold_on_both_sides_of_a_deadline() {
 fn no_packet_goes_by_when_a_trial_ends_nor_when_the_filter_before_is_put_back() {
     let host = Host::new();
     host.succeed(&["attach", "-i", "server", "--block", "CN"]);
-    let (sent, arrived, trials) = host.under_load(|| {
+    let blocked: [Ipv4Addr; 1] = [BLOCKED.parse().unwrap()];
+    let Load { sent, received } = host.under_load(&blocked, 10, || {
         // Each settles what the one before has left.
         host.succeed(&[
             "attach",
@@ -308,11 +311,7 @@ fn no_packet_goes_by_when_a_trial_ends_nor_when_the_filter_before_is_put_back() 
         ]);
         thread::sleep(Duration::from_millis(150));
     });
-    assert!(
-        sent > 100_000 && trials > 1,
-        "{sent} frames, {trials} trials"
-    );
-    assert_eq!(arrived, 0);
+    assert_eq!(received, 0);
     // Each packet is counted once, by the one program or by the other.
     assert_eq!(host.filter()["counters"]["CN"]["packets"], sent);
 }
