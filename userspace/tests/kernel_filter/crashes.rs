@@ -101,6 +101,8 @@ fn what_is_killed_leaves_a_whole_filter_and_nothing_that_stays() {
     let mut random = fastrand::Rng::new();
     let seed = random.u64(..);
     random.seed(seed);
+    // Shown by whatever fails from here on.
+    println!("seed {seed}");
     let on_trial = [CHINA, &["--confirm", "5m"]].concat();
     let briefly = [CHINA, &["--confirm", "20ms"]].concat();
     let all: [&[&str]; 8] = [
