@@ -5,10 +5,13 @@ use std::{process::ExitCode, time::Duration};
 use clap::Args;
 use geodrop::{
     datapath::{
+        DatapathError, ModeChoice,
         filter::{self, Filter, Order, Request},
         generation::Plan,
+        standby::Standby,
     },
     policy::{CountryRule, Refusal, Replies},
+    table::Engine,
 };
 use jiff::Timestamp;
 
@@ -36,17 +39,25 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let resolved = arguments.filter.resolve()?;
-    for filter in attach(
+    let attached = attach(
         &arguments.filter,
         &resolved,
         false,
         arguments.filter.confirm,
         arguments.filter.force,
         &[],
-    )? {
+    )?;
+    for filter in attached.filters {
         say(announcement(&filter, &resolved));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What came of attaching.
+pub(super) struct Attached {
+    pub(super) filters: Vec<Filter>,
+    /// Filters that are ready for interfaces which are not there, by their names.
+    pub(super) standbys: Vec<(String, Standby)>,
 }
 
 /// Attaches the filters, all or none; tells on standard error what an admin should know of how. `held` are those that
@@ -58,57 +69,92 @@ pub(super) fn attach(
     trial: Option<Duration>,
     force: bool,
     held: &[Filter],
-) -> anyhow::Result<Vec<Filter>> {
+) -> anyhow::Result<Attached> {
     let root = options.pins.root();
     if root.prepare()? {
         warn("mounted the bpf file system, which was missing, at /sys/fs/bpf");
     }
     guard::check(resolved, force).inspect_err(|_| root.tidy())?;
-    let order = |share, engine| {
-        let Share {
-            interfaces,
-            policy,
-            ruleset,
-            about,
-        }: &Share = share;
-        Order {
-            interfaces,
-            request: Request {
-                plan: Plan {
-                    ruleset,
-                    engine,
-                    monitor: policy.monitor,
-                    effective_from: policy.effective_from,
-                    replies: policy.replies == Replies::Pass,
-                    reject: policy.refusal == Refusal::Reject,
-                    log,
-                },
-                mode: resolved.mode,
-                about: about.clone(),
-                trial,
-            },
-        }
-    };
-    let (filters, reason) = resolved.engine.try_with(|engine| {
+    let (attached, reason) = resolved.engine.try_with(|engine| {
+        // On trial is only what can be seen at work.
+        let standbys = match trial {
+            None => standbys(resolved, engine, log)?,
+            Some(_) => Vec::new(),
+        };
         let orders: Vec<_> = resolved
             .shares
             .iter()
-            .map(|share| order(share, engine))
+            .map(|share| Order {
+                interfaces: &share.interfaces,
+                request: request(share, resolved.mode, engine, log, trial),
+            })
             .collect();
-        filter::attach(&root, &orders, held)
+        let filters = filter::attach(&root, &orders, held)?;
+        Ok(Attached { filters, standbys })
     })?;
     if let Some(reason) = reason {
         warn(format_args!("{reason}; using the engine lpm instead"));
     }
-    for filter in &filters {
-        if let Some(reason) = &filter.without_replies {
-            warn(reason);
-        }
-        if let Some(reason) = &filter.fallback {
-            warn(format_args!("{reason}; running in generic mode instead"));
-        }
+    attached.filters.iter().for_each(warn_of);
+    Ok(attached)
+}
+
+/// Makes filters ready for all interfaces that are not there.
+fn standbys(
+    resolved: &Resolved,
+    engine: Engine,
+    log: bool,
+) -> Result<Vec<(String, Standby)>, DatapathError> {
+    let mut all = Vec::new();
+    for share in &resolved.shares {
+        let request = request(share, resolved.mode, engine, log, None);
+        let standbys = Standby::several(&request, share.absent.len())?;
+        all.extend(share.absent.iter().cloned().zip(standbys));
     }
-    Ok(filters)
+    Ok(all)
+}
+
+/// Makes filters ready again for interfaces that are not there, and attaches nothing.
+pub(super) fn stand_by(resolved: &Resolved, log: bool) -> anyhow::Result<Vec<(String, Standby)>> {
+    let ready = resolved
+        .engine
+        .try_with(|engine| standbys(resolved, engine, log))?;
+    Ok(ready.0)
+}
+
+/// What the interfaces of a share are to get.
+pub(super) fn request(
+    share: &Share,
+    mode: ModeChoice,
+    engine: Engine,
+    log: bool,
+    trial: Option<Duration>,
+) -> Request<'_> {
+    let policy = &share.policy;
+    Request {
+        plan: Plan {
+            ruleset: &share.ruleset,
+            engine,
+            monitor: policy.monitor,
+            effective_from: policy.effective_from,
+            replies: policy.replies == Replies::Pass,
+            reject: policy.refusal == Refusal::Reject,
+            log,
+        },
+        mode,
+        about: share.about.clone(),
+        trial,
+    }
+}
+
+/// Tells what an admin should know of how a filter was attached.
+pub(super) fn warn_of(filter: &Filter) {
+    if let Some(reason) = &filter.without_replies {
+        warn(reason);
+    }
+    if let Some(reason) = &filter.fallback {
+        warn(format_args!("{reason}; running in generic mode instead"));
+    }
 }
 
 /// One line that says what is in force where.

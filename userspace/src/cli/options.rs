@@ -119,12 +119,42 @@ pub(super) struct Resolved {
 /// A policy, and the interfaces that share it.
 pub(super) struct Share {
     pub(super) interfaces: Vec<Interface>,
+    /// Those that are not there, by name.
+    pub(super) absent: Vec<String>,
     pub(super) policy: Policy,
     pub(super) ruleset: Ruleset,
     pub(super) about: About,
 }
 
 impl Resolved {
+    /// The names of those that are not there.
+    pub(super) fn absent(&self) -> impl Iterator<Item = &String> {
+        self.shares.iter().flat_map(|share| &share.absent)
+    }
+
+    /// The names of all interfaces, whether they are there or not.
+    pub(super) fn names(&self) -> impl Iterator<Item = &String> {
+        self.shares.iter().flat_map(|share| {
+            let present = share.interfaces.iter().map(|interface| &interface.name);
+            present.chain(&share.absent)
+        })
+    }
+
+    /// Looks anew which interfaces are there.
+    pub(super) fn look_for_interfaces(&mut self) -> Result<(), DatapathError> {
+        for share in &mut self.shares {
+            let present = share.interfaces.drain(..).map(|interface| interface.name);
+            let names: Vec<_> = present.chain(share.absent.drain(..)).collect();
+            for name in names {
+                share.add(match Interface::present(&name)? {
+                    Some(interface) => Named::Present(interface),
+                    None => Named::Absent(name),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// The policy of an interface.
     pub(super) fn share_of(&self, interface: &Interface) -> Option<&Share> {
         let is_it = |other: &Interface| other.index == interface.index;
@@ -139,8 +169,21 @@ impl FilterOptions {
         self.policy.config()
     }
 
-    /// Looks everything up that the options name.
+    /// Looks everything up that the options name, the interfaces included.
     pub(super) fn resolve(&self) -> anyhow::Result<Resolved> {
+        self.resolve_with(Absence::IsAnError)
+    }
+
+    /// The same, but interfaces that the configuration names need not be there.
+    pub(super) fn resolve_for_now(&self) -> anyhow::Result<Resolved> {
+        self.resolve_with(if self.interface.is_empty() {
+            Absence::MayEnd
+        } else {
+            Absence::IsAnError
+        })
+    }
+
+    fn resolve_with(&self, absence: Absence) -> anyhow::Result<Resolved> {
         let mut said = self.policy.resolve()?;
         said.flags = Settings {
             monitor: self.monitor,
@@ -153,15 +196,15 @@ impl FilterOptions {
         let configuration = &said.configuration;
         let hook = self.hook.or(configuration.hook).unwrap_or_default();
         refuse(unsupported_hook(hook))?;
-        let settings = self.settings_of_interfaces(&said)?;
+        let settings = self.settings_of_interfaces(&said, absence)?;
         let data = said.data()?;
         // It is told to people who are in other directories.
         let config = self.policy.config().map(std::path::absolute).transpose()?;
         let mut shares: Vec<Share> = Vec::new();
-        for (interface, settings) in settings {
+        for (one, settings) in settings {
             let policy = settings.policy();
             if let Some(share) = shares.iter_mut().find(|share| share.policy == policy) {
-                share.interfaces.push(interface);
+                share.add(one);
                 continue;
             }
             refuse_countries_without_data(&settings, &data)?;
@@ -169,15 +212,18 @@ impl FilterOptions {
                 warn(format_args!("warning: {warning}"));
             }
             let ruleset = Ruleset::new(&policy, &data.regions);
-            shares.push(Share {
+            let mut share = Share {
                 about: About {
                     config: config.clone(),
                     ..about(hook, &policy, &ruleset, &data)
                 },
-                interfaces: vec![interface],
+                interfaces: Vec::new(),
+                absent: Vec::new(),
                 policy,
                 ruleset,
-            });
+            };
+            share.add(one);
+            shares.push(share);
         }
         Ok(Resolved {
             shares,
@@ -189,7 +235,11 @@ impl FilterOptions {
     }
 
     /// The interfaces to filter, each once, and what is said of the policy of each.
-    fn settings_of_interfaces(&self, said: &Said) -> anyhow::Result<Vec<(Interface, Settings)>> {
+    fn settings_of_interfaces(
+        &self,
+        said: &Said,
+        absence: Absence,
+    ) -> anyhow::Result<Vec<(Named, Settings)>> {
         let names = if self.interface.is_empty() {
             &said.configuration.interfaces
         } else {
@@ -202,16 +252,20 @@ impl FilterOptions {
             )
             .into());
         }
-        let mut all: Vec<(Interface, Settings)> = Vec::new();
+        let mut all: Vec<(Named, Settings)> = Vec::new();
         for name in names {
-            let interface = Interface::by_name(name)?;
+            let one = match (Interface::present(name)?, absence) {
+                (Some(interface), _) => Named::Present(interface),
+                (None, Absence::MayEnd) => Named::Absent(name.clone()),
+                (None, Absence::IsAnError) => Named::Present(Interface::by_name(name)?),
+            };
             let settings = said.settings_of(name);
-            let same = all.iter().find(|(other, _)| other.index == interface.index);
+            let same = all.iter().find(|(other, _)| other.is_same(&one));
             match same {
-                None => all.push((interface, settings)),
+                None => all.push((one, settings)),
                 Some((_, other)) if *other == settings => {}
                 Some((other, _)) => {
-                    let other = &other.name;
+                    let other = other.name();
                     return Err(Usage(format!(
                         "{name} and {other} are one interface, and have policies of their own; name it once"
                     ))
@@ -220,6 +274,46 @@ impl FilterOptions {
             }
         }
         Ok(all)
+    }
+}
+
+/// What is to be made of an interface that is not there.
+#[derive(Clone, Copy)]
+enum Absence {
+    IsAnError,
+    MayEnd,
+}
+
+/// An interface that is to be filtered.
+enum Named {
+    Present(Interface),
+    Absent(String),
+}
+
+impl Named {
+    fn name(&self) -> &str {
+        match self {
+            Self::Present(interface) => &interface.name,
+            Self::Absent(name) => name,
+        }
+    }
+
+    /// An interface has several names, and one that is not there is known by none but the one given.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Present(one), Self::Present(other)) => one.index == other.index,
+            (Self::Absent(one), Self::Absent(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl Share {
+    fn add(&mut self, named: Named) {
+        match named {
+            Named::Present(interface) => self.interfaces.push(interface),
+            Named::Absent(name) => self.absent.push(name),
+        }
     }
 }
 

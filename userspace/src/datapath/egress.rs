@@ -62,11 +62,15 @@ pub(super) fn commit(
                  answer this host's own connections are judged as all others",
             interface.name
         ))),
-        Err(error) => Err(DatapathError::system(format!(
-            "attaching the program that notes connections to the way out of {}",
-            interface.name
-        ))(error)),
+        Err(error) => Err(not_attached(interface)(error)),
     }
+}
+
+fn not_attached(interface: &Interface) -> impl FnOnce(io::Error) -> DatapathError {
+    DatapathError::system(format!(
+        "attaching the program that notes connections to the way out of {}",
+        interface.name
+    ))
 }
 
 /// Undoes a commit.
@@ -98,6 +102,25 @@ pub(super) fn restore(place: &Place, pins: &GenerationPins) -> Result<(), Datapa
         // A detach that was killed has severed it already; what is attached next makes a new one.
         Some(_) => detach(place),
         None => Ok(()),
+    }
+}
+
+/// Puts the program of a generation on an interface that has none, if it has one.
+pub(super) fn renew(
+    place: &Place,
+    interface: &Interface,
+    pins: &GenerationPins,
+) -> Result<(), DatapathError> {
+    let path = pins.egress();
+    let program = match sys::object::open_pin(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        program => program.map_err(DatapathError::pin("opening", path))?,
+    };
+    match Link::create_egress(program.as_fd(), interface) {
+        Ok(link) => link.pin(&place.egress_link()),
+        // What a kernel that takes none there means for replies was told when it was first tried.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        Err(error) => Err(not_attached(interface)(error)),
     }
 }
 

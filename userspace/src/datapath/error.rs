@@ -121,6 +121,13 @@ pub enum DatapathError {
         mode: Mode,
     },
 
+    /// A filter stands where none was expected.
+    #[error("a filter of geodrop's is attached to {interface} already; `geodrop status` shows it")]
+    Filtered {
+        /// The interface.
+        interface: String,
+    },
+
     /// The filter that is attached runs in another mode than the one asked for.
     #[error(
         "the filter on {interface} runs in {running} mode, and the mode cannot be changed under way; run \

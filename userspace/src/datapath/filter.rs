@@ -112,12 +112,16 @@ pub fn attach(
     held: &[Filter],
 ) -> Result<Vec<Filter>, DatapathError> {
     root.prepare()?;
+    remove_orphans(root);
     let mut staged: Vec<(Staged, ModeChoice)> = Vec::new();
     for Order {
         interfaces,
         request,
     } in orders
     {
+        if interfaces.is_empty() {
+            continue;
+        }
         let tables = Tables::of(request.plan.ruleset, request.plan.engine)?;
         let mut filled = None;
         for interface in *interfaces {
@@ -141,6 +145,31 @@ pub fn attach(
         }
     }
     Ok(committed.into_iter().map(Committed::finish).collect())
+}
+
+/// Removes what is left of interfaces that are gone, and that nobody waits for.
+fn remove_orphans(root: &Root) {
+    // Left-overs keep nothing from being attached, so no error about them is worth one here.
+    for place in root.places().unwrap_or_default() {
+        let _ = remove_orphan(root, &place);
+    }
+}
+
+fn remove_orphan(root: &Root, place: &Place) -> Result<(), DatapathError> {
+    let interface = nameless(place);
+    let is_of_here = root.place(&interface)? == *place;
+    if !is_of_here || Interface::by_index(place.index)?.is_some() {
+        return Ok(());
+    }
+    let _lock = place.lock(&interface)?;
+    // It may have moved to another network namespace, and be filtered there.
+    let link = Link::open(&place.link())?;
+    if let Some(link) = link
+        && link.info()?.interface != 0
+    {
+        return Ok(());
+    }
+    detach_place(place)
 }
 
 /// The lock on an interface's place, if one of these filters holds it.
@@ -189,16 +218,20 @@ pub fn detach_all(root: &Root) -> Result<Vec<Detached>, DatapathError> {
     let places = root.places()?.into_iter();
     let detached = places
         .map(|place| {
-            let interface = Interface {
-                name: format!("interface {}", place.index),
-                index: place.index,
-            };
-            let result = detach_in_turn(&place, &interface);
+            let result = detach_in_turn(&place, &nameless(&place));
             (place, result)
         })
         .collect();
     root.tidy();
     Ok(detached)
+}
+
+/// The interface of a place, which may be none of this network namespace, or gone.
+fn nameless(place: &Place) -> Interface {
+    Interface {
+        name: format!("interface {}", place.index),
+        index: place.index,
+    }
 }
 
 /// Detaches what is in force at a place, but does not pull the rug from under an attach in progress.

@@ -6,7 +6,7 @@
 use std::{
     io,
     os::fd::{AsFd as _, BorrowedFd},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use aya::{
@@ -63,18 +63,37 @@ pub struct Generation {
 }
 
 /// Where a generation's maps are pinned, and which of them are there already.
-pub(super) struct Pinning<'a> {
-    pub(super) counters: &'a Path,
-    pub(super) exceptions: &'a Path,
-    pub(super) control: &'a Path,
-    pub(super) flows: &'a Path,
-    pub(super) contacted: &'a Path,
-    pub(super) ipv4: &'a Path,
-    pub(super) ipv6: &'a Path,
+pub(super) struct Pinning {
+    pub(super) counters: PathBuf,
+    pub(super) exceptions: PathBuf,
+    pub(super) control: PathBuf,
+    pub(super) flows: PathBuf,
+    pub(super) contacted: PathBuf,
+    pub(super) ipv4: PathBuf,
+    pub(super) ipv6: PathBuf,
     /// Where the way back to the generation before is pinned, if this one is on trial.
-    pub(super) predecessor: Option<&'a Path>,
+    pub(super) predecessor: Option<PathBuf>,
     /// The tables are pinned already, filled by a generation of the same plan on another interface.
     pub(super) filled: bool,
+}
+
+impl Pinning {
+    /// The maps that a generation with this engine pins, by their names in the kernel object.
+    fn maps(&self, engine: Engine, replies: bool) -> Vec<(&'static str, &Path)> {
+        let [ipv4, ipv6] = tables::maps_of(engine);
+        let mut maps = vec![
+            ("COUNTERS", self.counters.as_path()),
+            ("EXCEPTIONS", &self.exceptions),
+            ("CONTROL", &self.control),
+            (ipv4, &self.ipv4),
+            (ipv6, &self.ipv6),
+        ];
+        if replies {
+            maps.push(("FLOWS", &self.flows));
+            maps.push(("CONTACTED", &self.contacted));
+        }
+        maps
+    }
 }
 
 impl Generation {
@@ -100,7 +119,7 @@ impl Generation {
     pub(super) fn load_with(
         plan: Plan<'_>,
         tables: &Tables,
-        pinning: Option<&Pinning<'_>>,
+        pinning: Option<&Pinning>,
     ) -> Result<Self, DatapathError> {
         Self::load_program(plan, tables, pinning, program_for_this_kernel()?)
     }
@@ -108,7 +127,7 @@ impl Generation {
     fn load_program(
         plan: Plan<'_>,
         tables: &Tables,
-        pinning: Option<&Pinning<'_>>,
+        pinning: Option<&Pinning>,
         program: &'static str,
     ) -> Result<Self, DatapathError> {
         if program == object::FILTER_PLAIN {
@@ -145,7 +164,7 @@ impl Generation {
         let replies = u8::from(has_replies);
         let reject = u8::from(plan.reject);
         let held_back = u8::from(effective_from != 0);
-        let predecessor = pinning.and_then(|pinning| pinning.predecessor);
+        let predecessor = pinning.and_then(|pinning| pinning.predecessor.as_deref());
         let trial = u8::from(predecessor.is_some());
         let log_level = if plan.log {
             aya_log::Level::Debug as u8
@@ -190,19 +209,11 @@ impl Generation {
             // aya rounds up to a page.
             loader.map_max_entries("AYA_LOGS", 1);
         }
-        if let Some(pinning) = pinning {
-            let [ipv4, ipv6] = tables.maps();
-            loader
-                .map_pin_path("COUNTERS", pinning.counters)
-                .map_pin_path("EXCEPTIONS", pinning.exceptions)
-                .map_pin_path("CONTROL", pinning.control)
-                .map_pin_path(ipv4, pinning.ipv4)
-                .map_pin_path(ipv6, pinning.ipv6);
-            if has_replies {
-                loader
-                    .map_pin_path("FLOWS", pinning.flows)
-                    .map_pin_path("CONTACTED", pinning.contacted);
-            }
+        for (name, path) in pinning
+            .into_iter()
+            .flat_map(|pinning| pinning.maps(engine, has_replies))
+        {
+            loader.map_pin_path(name, path);
         }
         if let Some(predecessor) = predecessor {
             loader.map_pin_path("PREDECESSOR", predecessor);
@@ -244,6 +255,19 @@ impl Generation {
             replies: has_replies,
             wants_replies: plan.replies,
         })
+    }
+
+    /// Pins what was loaded without pins, where nothing is pinned yet.
+    pub(super) fn pin(&self, pinning: &Pinning) -> Result<(), DatapathError> {
+        for (name, path) in pinning.maps(self.engine, self.replies) {
+            let map = self.ebpf.map(name).ok_or_else(|| DatapathError::Object {
+                what: format!("map {name}"),
+            })?;
+            map.pin(path)
+                .map_err(io::Error::other)
+                .map_err(DatapathError::pin("pinning a map at", path))?;
+        }
+        Ok(())
     }
 
     /// The program, for test runs.

@@ -56,12 +56,9 @@ impl Interface {
     ///
     /// [`DatapathError::UnknownInterface`], which lists those that there are.
     pub fn by_name(name: &str) -> Result<Self, DatapathError> {
-        match netdevice::name_to_index(socket()?, name) {
-            Ok(index) => Ok(Self {
-                name: name.to_owned(),
-                index,
-            }),
-            Err(_) => Err(DatapathError::UnknownInterface {
+        match Self::present(name)? {
+            Some(interface) => Ok(interface),
+            None => Err(DatapathError::UnknownInterface {
                 name: name.to_owned(),
                 known: Self::all()?
                     .into_iter()
@@ -70,6 +67,19 @@ impl Interface {
                     .join(", "),
             }),
         }
+    }
+
+    /// Finds an interface by name; `None` if there is none of that name now.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot be asked.
+    pub fn present(name: &str) -> Result<Option<Self>, DatapathError> {
+        let index = netdevice::name_to_index(socket()?, name).ok();
+        Ok(index.map(|index| Self {
+            name: name.to_owned(),
+            index,
+        }))
     }
 
     /// Finds an interface by index; `None` if there is none in this network namespace.

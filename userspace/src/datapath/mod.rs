@@ -6,9 +6,11 @@
 //! - [`pins`]: where they live under the bpf file system, and who looks after them.
 //! - [`reload`]: how whoever looks after a filter is asked to make it anew.
 //! - [`status`]: what is running, read back from the kernel.
+//! - [`standby`]: filters for interfaces that are not there yet, or have gone.
 //! - [`trial`]: generations that give way to the one before unless they are confirmed.
 //! - [`counters`], [`about`]: what a filter has counted, and what it was made of.
 //! - [`exceptions`]: what is decided for single addresses while it runs.
+//! - [`link_events`]: when interfaces appear, go, or change.
 //! - `egress`: the program that notes what this host begins.
 //! - `link`, [`interface`], `tables`, [`image`], [`fill`], `brief`, `cell`, `sys`: what these stand on.
 
@@ -28,12 +30,14 @@ pub mod generation;
 pub mod image;
 pub mod interface;
 mod link;
+pub mod link_events;
 pub(crate) mod netlink;
 pub mod object;
 pub mod pins;
 pub(crate) mod privileges;
 pub mod reload;
 mod staging;
+pub mod standby;
 pub mod status;
 mod sys;
 mod tables;

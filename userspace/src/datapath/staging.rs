@@ -44,6 +44,33 @@ struct Draft {
     kept: bool,
 }
 
+impl Draft {
+    /// An empty one, after all generations that are at a place.
+    fn at(place: Place) -> Result<Self, DatapathError> {
+        Ok(Self {
+            pins: place.next_generation()?,
+            place,
+            kept: false,
+        })
+    }
+
+    /// Where its maps are to be pinned.
+    fn pinning(&self, on_trial: bool, filled: bool) -> Pinning {
+        let Self { place, pins, .. } = self;
+        Pinning {
+            counters: place.counters(),
+            exceptions: place.exceptions(),
+            control: pins.control(),
+            flows: place.flows(),
+            contacted: place.contacted(),
+            ipv4: pins.ipv4(),
+            ipv6: pins.ipv6(),
+            predecessor: on_trial.then(|| pins.predecessor()),
+            filled,
+        }
+    }
+}
+
 impl Drop for Draft {
     fn drop(&mut self) {
         if self.kept {
@@ -79,21 +106,7 @@ impl Staged {
         filled: Option<&GenerationPins>,
         held: Option<Arc<Lock>>,
     ) -> Result<Self, DatapathError> {
-        let place = root.place(interface)?;
-        let lock = if let Some(lock) = held {
-            lock
-        } else {
-            let lock = place.lock(interface)?;
-            // Asked of somebody who is gone.
-            remove_pin(&place.request())?;
-            Arc::new(lock)
-        };
-        if !interface.has_ethernet_frames()? {
-            return Err(DatapathError::NotEthernet {
-                interface: interface.name.clone(),
-            });
-        }
-        trial::settle(&place)?;
+        let (place, lock) = take(root, interface, held)?;
         let present = present(&place, interface)?;
         if let Some(present) = &present {
             refuse_other_mode(interface, present.mode, request.mode)?;
@@ -107,17 +120,40 @@ impl Staged {
             // Left by a filter whose interface went away, or by a process that died half-way.
             place.clear()?;
         }
-        let draft = Draft {
-            pins: place.next_generation()?,
-            place,
-            kept: false,
-        };
+        let draft = Draft::at(place)?;
         let generation = load(&draft, request, tables, filled)?;
         Ok(Self {
             interface: interface.clone(),
             present,
             generation,
             trial: request.trial,
+            draft,
+            lock,
+        })
+    }
+
+    /// Takes a generation that was loaded without pins for an interface on which there is no filter.
+    pub(super) fn of(
+        root: &Root,
+        interface: &Interface,
+        generation: Generation,
+        about: &About,
+    ) -> Result<Self, DatapathError> {
+        let (place, lock) = take(root, interface, None)?;
+        if present(&place, interface)?.is_some() {
+            return Err(DatapathError::Filtered {
+                interface: interface.name.clone(),
+            });
+        }
+        place.clear()?;
+        let draft = Draft::at(place)?;
+        generation.pin(&draft.pinning(false, false))?;
+        pin(&generation, &draft.pins, about)?;
+        Ok(Self {
+            interface: interface.clone(),
+            present: None,
+            generation,
+            trial: None,
             draft,
             lock,
         })
@@ -181,6 +217,31 @@ impl Staged {
     }
 }
 
+/// The place of an interface that a filter is to be attached to, and the lock on it. `held` is that lock, if this process
+/// has it already.
+fn take(
+    root: &Root,
+    interface: &Interface,
+    held: Option<Arc<Lock>>,
+) -> Result<(Place, Arc<Lock>), DatapathError> {
+    let place = root.place(interface)?;
+    let lock = if let Some(lock) = held {
+        lock
+    } else {
+        let lock = place.lock(interface)?;
+        // Asked of somebody who is gone.
+        remove_pin(&place.request())?;
+        Arc::new(lock)
+    };
+    if !interface.has_ethernet_frames()? {
+        return Err(DatapathError::NotEthernet {
+            interface: interface.name.clone(),
+        });
+    }
+    trial::settle(&place)?;
+    Ok((place, lock))
+}
+
 /// Loads and fills a generation and pins all of it. `filled` are the pins of another one whose tables are these.
 fn load(
     draft: &Draft,
@@ -189,28 +250,20 @@ fn load(
     filled: Option<&GenerationPins>,
 ) -> Result<Generation, DatapathError> {
     let Draft { place, pins, .. } = draft;
-    let predecessor = request.trial.map(|_| pins.predecessor());
     if let Some(filled) = filled {
         share(&filled.ipv4(), &pins.ipv4())?;
         share(&filled.ipv6(), &pins.ipv6())?;
     }
     discard_foreign_counters(&place.counters())?;
     exceptions::discard_foreign(&place.exceptions())?;
-    let generation = Generation::load_with(
-        request.plan,
-        tables,
-        Some(&Pinning {
-            counters: &place.counters(),
-            exceptions: &place.exceptions(),
-            control: &pins.control(),
-            flows: &place.flows(),
-            contacted: &place.contacted(),
-            ipv4: &pins.ipv4(),
-            ipv6: &pins.ipv6(),
-            predecessor: predecessor.as_deref(),
-            filled: filled.is_some(),
-        }),
-    )?;
+    let pinning = draft.pinning(request.trial.is_some(), filled.is_some());
+    let generation = Generation::load_with(request.plan, tables, Some(&pinning))?;
+    pin(&generation, pins, &request.about)?;
+    Ok(generation)
+}
+
+/// Pins a generation's programs, and what it was made of.
+fn pin(generation: &Generation, pins: &GenerationPins, about: &About) -> Result<(), DatapathError> {
     sys::object::pin(generation.fd()?, &pins.program())
         .map_err(DatapathError::pin("pinning the program at", pins.program()))?;
     if let Some(egress) = generation.egress()? {
@@ -220,10 +273,9 @@ fn load(
     let about = About {
         since: Some(Timestamp::now()),
         engine: generation.engine().to_string(),
-        ..request.about.clone()
+        ..about.clone()
     };
-    about.pin(&pins.about())?;
-    Ok(generation)
+    about.pin(&pins.about())
 }
 
 /// What stood on the interface before a commit.

@@ -94,6 +94,11 @@ impl Status {
                  status` there, or `geodrop detach --all` if it moved there",
                 place.index
             )
+        } else if let Some(owner) = place.locked_by() {
+            format!(
+                "interface {} is gone, and {owner} waits for it to come back",
+                place.index
+            )
         } else {
             format!("{directory} is left of an interface that is gone; `rm -r {directory}` removes it")
         });

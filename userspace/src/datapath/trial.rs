@@ -276,13 +276,22 @@ pub fn confirm(root: &Root, interface: &Interface) -> Result<(), DatapathError> 
 }
 
 impl Filter {
+    /// Its trial, if it was neither confirmed nor settled.
+    ///
+    /// # Errors
+    ///
+    /// When the pins cannot be read.
+    pub fn trial(&self) -> Result<Option<Trial>, DatapathError> {
+        read(&self.place)
+    }
+
     /// Whether it is on trial, and that is not over.
     ///
     /// # Errors
     ///
     /// When the pins cannot be read.
     pub fn is_on_trial(&self) -> Result<bool, DatapathError> {
-        Ok(read(&self.place)?.is_some_and(|trial| trial.left.is_some()))
+        Ok(self.trial()?.is_some_and(|trial| trial.left.is_some()))
     }
 
     /// Makes for good what the kernel does since a trial was over. Returns what that is, once.

@@ -83,66 +83,107 @@ impl Veth {
     ///
     /// When the kernel refuses, or knows no veth.
     pub fn new(settings: Settings) -> Result<Self, TestbedError> {
-        let namespaces = [Namespace::new()?, Namespace::new()?];
-        let [client, server] = &namespaces;
-        let server_fd = server.as_fd().as_raw_fd();
-        client.run(|| {
-            let [name, peer_name] = NAMES;
-            netlink("making a veth pair", async |handle| {
-                let peer = LinkMessageBuilder::<LinkUnspec>::new()
-                    .name(peer_name)
-                    .address(SERVER_MAC.to_vec())
-                    .mtu(settings.mtu)
-                    .setns_by_fd(server_fd)
-                    .build();
-                let pair = LinkVeth::new(name, peer_name)
-                    .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
-                    .address(CLIENT_MAC.to_vec())
-                    .mtu(settings.mtu)
-                    .build();
-                handle.link().add(pair).execute().await
+        let [client, server] = [Namespace::new()?, Namespace::new()?];
+        let [client_interface, server_interface] = plug_in(&client, &server, settings)?;
+        let end = |namespace, interface| End {
+            namespace,
+            interface,
+        };
+        let veth = Self {
+            client: end(client, client_interface),
+            server: end(server, server_interface),
+        };
+        veth.make_ready()?;
+        Ok(veth)
+    }
+
+    /// Takes the pair away; the namespaces stay.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn unplug(&self) -> Result<(), TestbedError> {
+        let index = self.client.interface.index;
+        // The pair goes when either end goes.
+        self.client.run(|| {
+            netlink("removing a veth pair", async |handle| {
+                handle.link().del(index).execute().await
             })
         })??;
-        let [client, server] = namespaces;
-        let [client_name, server_name] = NAMES;
-        // The client comes up last: the kernel then readies the end that sends at once, and not some time
-        // later.
-        let server = End::up(server, server_name)?;
-        let client = End::up(client, client_name)?;
-        let veth = Self { client, server };
-        veth.server.enable_gro()?;
-        veth.client.await_carrier()?;
-        veth.server.await_carrier()?;
-        Ok(veth)
+        Ok(())
+    }
+
+    /// Makes another pair, of the same names, after [`Self::unplug`].
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn plug_in(&mut self, settings: Settings) -> Result<(), TestbedError> {
+        let Self { client, server } = self;
+        [client.interface, server.interface] =
+            plug_in(&client.namespace, &server.namespace, settings)?;
+        self.make_ready()
+    }
+
+    fn make_ready(&self) -> Result<(), TestbedError> {
+        self.server.enable_gro()?;
+        self.client.await_carrier()?;
+        self.server.await_carrier()
     }
 }
 
-impl End {
-    /// Finds the interface in its namespace and brings it up, without a word.
-    fn up(namespace: Namespace, name: &str) -> Result<Self, TestbedError> {
-        let interface = namespace.run(|| {
-            let interface = Interface::by_name(name)?;
-            let index = interface.index;
-            netlink(&format!("bringing {name} up"), async |handle| {
-                // First the silence: an interface that comes up gives itself an IPv6 address and tells
-                // everyone.
-                let silent = LinkUnspec::new_with_index(index)
-                    .append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(
-                        vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)],
-                    )]))
-                    .build();
-                set_if_ipv6(&handle, silent).await?;
-                let up = LinkUnspec::new_with_index(index).up().build();
-                handle.link().set(up).execute().await
-            })?;
-            Ok::<_, TestbedError>(interface)
-        })??;
-        Ok(Self {
-            namespace,
-            interface,
+/// Makes a pair between a client's and a server's namespace, and brings both ends up.
+fn plug_in(
+    client: &Namespace,
+    server: &Namespace,
+    settings: Settings,
+) -> Result<[Interface; 2], TestbedError> {
+    let server_fd = server.as_fd().as_raw_fd();
+    let [name, peer_name] = NAMES;
+    client.run(|| {
+        netlink("making a veth pair", async |handle| {
+            let peer = LinkMessageBuilder::<LinkUnspec>::new()
+                .name(peer_name)
+                .address(SERVER_MAC.to_vec())
+                .mtu(settings.mtu)
+                .setns_by_fd(server_fd)
+                .build();
+            let pair = LinkVeth::new(name, peer_name)
+                .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
+                .address(CLIENT_MAC.to_vec())
+                .mtu(settings.mtu)
+                .build();
+            handle.link().add(pair).execute().await
         })
-    }
+    })??;
+    // The client comes up last: the kernel then readies the end that sends at once, and not some time later.
+    let server = bring_up(server, peer_name)?;
+    let client = bring_up(client, name)?;
+    Ok([client, server])
+}
 
+/// Finds an interface in its namespace and brings it up, without a word.
+fn bring_up(namespace: &Namespace, name: &str) -> Result<Interface, TestbedError> {
+    namespace.run(|| {
+        let interface = Interface::by_name(name)?;
+        let index = interface.index;
+        netlink(&format!("bringing {name} up"), async |handle| {
+            // First the silence: an interface that comes up gives itself an IPv6 address and tells
+            // everyone.
+            let silent = LinkUnspec::new_with_index(index)
+                .append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(
+                    vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)],
+                )]))
+                .build();
+            set_if_ipv6(&handle, silent).await?;
+            let up = LinkUnspec::new_with_index(index).up().build();
+            handle.link().set(up).execute().await
+        })?;
+        Ok(interface)
+    })?
+}
+
+impl End {
     /// Runs `work` in the end's namespace, as [`Namespace::run`] does.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use rustix::process::Signal;
 
 use super::{
     host::{Host, Load},
-    reload::File,
+    policy::File,
 };
 
 /// By the built-in data one in China, which every policy here blocks, and one elsewhere, which none does.

@@ -49,6 +49,40 @@ impl Host {
         }
     }
 
+    /// Takes the interface away.
+    pub(crate) fn unplug(&self) {
+        self.veth.unplug().unwrap();
+    }
+
+    /// Gives the host another interface of the same name, after [`Self::unplug`].
+    pub(crate) fn plug_in(&mut self) {
+        self.veth.plug_in(Settings::default()).unwrap();
+        self.wire = Wire::open(&self.veth).unwrap();
+    }
+
+    /// Runs `ip` on the host, which must succeed.
+    pub(crate) fn ip(&self, arguments: &[&str]) {
+        let mut command = Command::new("ip");
+        command.args(arguments);
+        let status = self.veth.server.run(|| command.status()).unwrap().unwrap();
+        assert!(status.success(), "ip {arguments:?}");
+    }
+
+    /// Sets the interface down.
+    pub(crate) fn set_down(&self) {
+        self.ip(&["link", "set", "server", "down"]);
+        // The kernel tells the wire's socket, once.
+        assert!(self.wire.receive().is_err());
+    }
+
+    /// Waits until a filter is on the interface.
+    pub(crate) fn await_filter(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.attached().is_none() {
+            assert!(Instant::now() < deadline, "no filter comes");
+        }
+    }
+
     /// The command, to be run in the host's namespace by [`Host::output`] or [`Host::start`].
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_geodrop"));
@@ -161,6 +195,26 @@ impl Host {
             child,
             output: None,
         }
+    }
+
+    /// Starts `geodrop run` on the host, and waits until it says on standard error that an interface is not there.
+    pub(crate) fn run_without(&self, interface: &str, arguments: &[&str]) -> Run {
+        let mut command = self.command(&[&["run"], arguments].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.veth.server.run(|| command.spawn()).unwrap().unwrap();
+        let output = child.stdout.take().map(BufReader::new);
+        let mut error = BufReader::new(child.stderr.take().unwrap());
+        // It ends with the test, whatever follows.
+        let mut run = Run { child, output };
+        let expected = format!("geodrop: {interface} is not there");
+        let mut line = String::new();
+        while !line.starts_with(&expected) {
+            line.clear();
+            let length = error.read_line(&mut line).unwrap();
+            assert!(length > 0, "it does not say that {interface} is not there");
+        }
+        run.child.stderr = Some(error.into_inner());
+        run
     }
 
     /// What `status --json` prints.

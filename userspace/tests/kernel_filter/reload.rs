@@ -2,47 +2,17 @@
 
 use std::{
     fs,
-    path::PathBuf,
     process::{Command, Stdio},
     thread,
     time::Duration,
 };
 
-use super::host::{BLOCKED, Host, OTHER, Run};
+use super::{
+    host::{BLOCKED, Host, OTHER, Run},
+    policy::{AMERICA, CHINA, File},
+};
 use rustix::process::Signal;
 
-/// A policy file, in a directory that ends with the test.
-pub(crate) struct File {
-    _directory: tempfile::TempDir,
-    path: PathBuf,
-}
-
-impl File {
-    pub(crate) fn new(content: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("policy.toml");
-        let file = Self {
-            _directory: directory,
-            path,
-        };
-        file.write(content);
-        file
-    }
-
-    pub(crate) fn path(&self) -> &str {
-        self.path.to_str().unwrap()
-    }
-
-    /// Replaces it as editors do.
-    pub(crate) fn write(&self, content: &str) {
-        let new = self.path.with_extension("new");
-        fs::write(&new, content).unwrap();
-        fs::rename(new, &self.path).unwrap();
-    }
-}
-
-const CHINA: &str = "block = [\"CN\"]\nreplies = \"drop\"\n";
-const AMERICA: &str = "block = [\"US\"]\nreplies = \"drop\"\n";
 const BROKEN: &str = "block = [\"UK\"]\n";
 
 fn start(host: &Host, file: &File, more: &[&str]) -> Run {

@@ -20,11 +20,17 @@ pub(super) struct Logs(Vec<EbpfLogger<&'static dyn log::Log>>);
 impl Logs {
     /// Opens them.
     pub(super) fn of(filters: &mut [Filter]) -> anyhow::Result<Self> {
-        let mut loggers = Vec::new();
+        let mut logs = Self::default();
         for filter in filters {
-            loggers.push(filter.generation.logger()?);
+            logs.add(filter)?;
         }
-        Ok(Self(loggers))
+        Ok(logs)
+    }
+
+    /// Opens that of one more filter.
+    pub(super) fn add(&mut self, filter: &mut Filter) -> anyhow::Result<()> {
+        self.0.push(filter.generation.logger()?);
+        Ok(())
     }
 
     pub(super) const fn is_empty(&self) -> bool {

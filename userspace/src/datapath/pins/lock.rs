@@ -45,7 +45,7 @@ impl Place {
             if fs::metadata(&self.directory).is_ok_and(|there| there.ino() == locked) {
                 return Ok(Lock {
                     directory: self.directory.clone(),
-                    _file: file,
+                    file,
                 });
             }
         }
@@ -70,7 +70,18 @@ impl Place {
 #[derive(Debug)]
 pub struct Lock {
     directory: PathBuf,
-    _file: File,
+    file: File,
+}
+
+impl Lock {
+    /// The same lock, after the directory was renamed.
+    pub(in crate::datapath) fn renamed(&self, place: &Place) -> Result<Self, DatapathError> {
+        let directory = place.directory.clone();
+        match self.file.try_clone() {
+            Ok(file) => Ok(Self { directory, file }),
+            Err(error) => Err(DatapathError::pin("locking", directory)(error)),
+        }
+    }
 }
 
 impl Drop for Lock {

@@ -106,6 +106,12 @@ impl Place {
         Ok(GenerationPins { directory, number })
     }
 
+    /// Moves all that is pinned here to the place of another interface, where nothing is.
+    pub(in crate::datapath) fn rename(&self, to: &Self) -> Result<(), DatapathError> {
+        fs::rename(&self.directory, &to.directory)
+            .map_err(DatapathError::pin("renaming", &self.directory))
+    }
+
     /// Removes all that is pinned here, but not the directory, which is locked.
     pub(in crate::datapath) fn clear(&self) -> Result<(), DatapathError> {
         remove_below(&self.directory)

@@ -1,0 +1,325 @@
+//! The filters that a run looks after.
+
+use std::{process::ExitCode, time::Duration};
+
+use geodrop::datapath::{filter::Filter, reload::Asked, standby::Standby, trial::Ended};
+
+use super::{
+    Arguments,
+    files::Files,
+    log::Logs,
+    report::{Reports, report},
+};
+use crate::cli::{
+    attach::{self, Attached},
+    describe,
+    options::Resolved,
+    say, warn,
+};
+
+/// The filters that this process looks after.
+pub(super) struct Care<'a> {
+    pub(super) arguments: &'a Arguments,
+    pub(super) filters: Vec<Filter>,
+    /// Those whose interface has gone, and may come back.
+    pub(super) lost: Vec<Filter>,
+    /// What is ready for interfaces that are not there, by their names.
+    pub(super) standbys: Vec<(String, Standby)>,
+    /// What is in force for good; `None` if nothing is.
+    pub(super) resolved: Option<Resolved>,
+    /// What is on trial.
+    pub(super) tried: Option<Tried>,
+    /// The indexes of interfaces that are to be left alone: somebody else took the filter away, or it cannot be attached.
+    pub(super) released: Vec<u32>,
+    /// Whether somebody else took a filter away, or one could not be detached.
+    pub(super) failed: bool,
+    pub(super) logs: Logs,
+    reports: Reports,
+    files: Files,
+}
+
+/// A policy on trial.
+pub(super) struct Tried {
+    pub(super) resolved: Resolved,
+    /// The indexes of interfaces that it does not name, and that were filtered before.
+    pub(super) freed: Vec<u32>,
+    /// Whether time ran out on some interface.
+    pub(super) failed: bool,
+}
+
+impl<'a> Care<'a> {
+    /// Attaches the filters.
+    pub(super) fn of(arguments: &'a Arguments) -> anyhow::Result<Self> {
+        let config = arguments.filter.config();
+        let mut care = Self {
+            arguments,
+            filters: Vec::new(),
+            lost: Vec::new(),
+            standbys: Vec::new(),
+            resolved: None,
+            tried: None,
+            released: Vec::new(),
+            failed: false,
+            logs: Logs::default(),
+            reports: Reports::new(Duration::from_secs(arguments.interval)),
+            files: Files::of(config.map(Into::into).into_iter().collect()),
+        };
+        care.attach(arguments.filter.confirm, arguments.filter.force)?;
+        Ok(care)
+    }
+
+    /// Whether there is anything to look after, or will be.
+    pub(super) fn goes_on(&self) -> bool {
+        !(self.filters.is_empty() && self.lost.is_empty() && self.standbys.is_empty())
+    }
+
+    /// Reads everything and attaches the filters, or replaces those that there are. Whatever the error, what was in force
+    /// before is in force after.
+    fn attach(&mut self, trial: Option<Duration>, force: bool) -> anyhow::Result<()> {
+        let mut resolved = self.arguments.filter.resolve_for_now()?;
+        let files = std::mem::take(&mut resolved.files);
+        self.put_in_force(resolved, trial, force)?;
+        self.files.are(files);
+        Ok(())
+    }
+
+    /// Attaches filters, or replaces those that there are. Whatever the error, what was in force before is in force after.
+    pub(super) fn put_in_force(
+        &mut self,
+        mut resolved: Resolved,
+        trial: Option<Duration>,
+        force: bool,
+    ) -> anyhow::Result<()> {
+        let Arguments {
+            filter: options,
+            log_packets,
+            ..
+        } = self.arguments;
+        let absent: Vec<_> = resolved.absent().cloned().collect();
+        if trial.is_some() && resolved.names().count() == absent.len() {
+            anyhow::bail!(
+                "none of the interfaces is there ({}), so nothing can be tried; leave out --confirm",
+                absent.join(", ")
+            );
+        }
+        let Attached { filters, standbys } = attach::attach(
+            options,
+            &resolved,
+            *log_packets,
+            trial,
+            force,
+            &self.filters,
+        )?;
+        let before = std::mem::replace(&mut self.filters, filters);
+        for filter in &self.filters {
+            say(attach::announcement(filter, &resolved));
+        }
+        let mut freed = Vec::new();
+        for filter in before {
+            let index = filter.interface.index;
+            if !self.filters_interface(index) {
+                // The configuration names it no more.
+                freed.push(index);
+                self.detach(filter);
+            }
+        }
+        for name in &absent {
+            warn(format_args!(
+                "{name} is not there; {}",
+                match trial {
+                    None => "it will be filtered as soon as it appears",
+                    Some(_) => "it will be filtered when it appears and the policy is confirmed",
+                }
+            ));
+        }
+        if *log_packets {
+            match Logs::of(&mut self.filters) {
+                Ok(logs) => self.logs = logs,
+                // The filters are in force all the same.
+                Err(error) => warn(describe(&error)),
+            }
+        }
+        // They were needed to see whom it cuts off, and are large.
+        resolved.regions = geodrop::geoip::Regions::default();
+        if trial.is_some() {
+            self.tried = Some(Tried {
+                resolved,
+                freed,
+                failed: false,
+            });
+            return Ok(());
+        }
+        self.resolved = Some(resolved);
+        self.tried = None;
+        self.standbys = standbys;
+        self.released.clear();
+        for filter in std::mem::take(&mut self.lost) {
+            // It has the policy before.
+            if let Err(error) = filter.detach() {
+                warn(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether one of the filters is on the interface with this index.
+    pub(super) fn filters_interface(&self, index: u32) -> bool {
+        let mut filters = self.filters.iter();
+        filters.any(|filter| filter.interface.index == index)
+    }
+
+    /// Reads everything anew because of SIGHUP, unless that is the tail of a request that was taken up already: a policy on
+    /// trial becomes permanent only if somebody says so.
+    pub(super) fn reload_on_signal(&mut self) {
+        let asked: Vec<_> = self.filters.iter().filter_map(Filter::asked).collect();
+        if asked.is_empty() && self.is_on_trial() {
+            warn(
+                "a policy is on trial, so SIGHUP reloads nothing; `geodrop confirm` keeps it, `geodrop reload` puts another \
+                 one in its place",
+            );
+            return;
+        }
+        self.reload(asked);
+    }
+
+    /// Reads everything anew if a file is another one.
+    pub(super) fn reload_if_files_changed(&mut self) {
+        // Not during a trial: what comes after it would be permanent.
+        if self.files.have_changed() && !self.is_on_trial() {
+            self.reload(Vec::new());
+        }
+    }
+
+    /// Whether a policy is on trial.
+    fn is_on_trial(&self) -> bool {
+        // One that cannot be read is none that could become permanent.
+        let mut filters = self.filters.iter();
+        filters.any(|filter| filter.is_on_trial().unwrap_or_default())
+    }
+
+    /// Reads everything anew, tells whoever asked for it, and keeps a failure for `status`.
+    fn reload(&mut self, asked: Vec<Asked>) {
+        // Before they are read: what changes from here on is reason for another reload.
+        self.files.renew();
+        let trial = asked.iter().filter_map(|asked| asked.trial).max();
+        let force = self.arguments.filter.force || asked.iter().any(|asked| asked.force);
+        if let Err(error) = self.attach(trial, force) {
+            let why = describe(&error);
+            warn(format_args!(
+                "the reload failed, and what was in force stays: {why}"
+            ));
+            for filter in &self.filters {
+                if let Err(error) = filter.note_failure(&why) {
+                    warn(format_args!("{}: {error}", filter.interface.name));
+                }
+            }
+        }
+        for asked in asked {
+            asked.answer();
+        }
+    }
+
+    /// Looks after trials and interfaces, and prints a report if one is due. What cannot be read is told of, and no reason
+    /// to end a filter.
+    pub(super) fn look(&mut self) {
+        self.settle();
+        self.look_for_interfaces();
+        self.end_trial();
+        if !self.reports.due() {
+            return;
+        }
+        for filter in &self.filters {
+            let name = &filter.interface.name;
+            match filter.generation.counters() {
+                Ok(counters) => say(format_args!("{name}: {}", report(&counters))),
+                Err(error) => warn(format_args!("{name}: {error}")),
+            }
+        }
+    }
+
+    /// Makes for good what the kernel does where nobody confirmed a policy.
+    fn settle(&mut self) {
+        let (mut ended, mut detached) = (false, false);
+        self.filters.retain(|filter| {
+            let name = &filter.interface.name;
+            match filter.settle() {
+                Ok(None) => return true,
+                Ok(Some(Ended::Restored(number))) => warn(format_args!(
+                    "{name}: nobody confirmed the policy in time; the filter before, generation {number}, is in force again"
+                )),
+                Ok(Some(Ended::Detached)) => {
+                    warn(format_args!(
+                        "{name}: nobody confirmed the policy in time; the filter is detached, as before"
+                    ));
+                    (ended, detached) = (true, true);
+                    return false;
+                }
+                Err(error) => {
+                    warn(format_args!("{name}: {error}"));
+                    return true;
+                }
+            }
+            ended = true;
+            true
+        });
+        if let Some(tried) = &mut self.tried {
+            tried.failed |= ended;
+        }
+        self.failed |= detached;
+    }
+
+    /// Whether the packets' log is to be fetched.
+    pub(super) const fn logs_packets(&self) -> bool {
+        !self.logs.is_empty()
+    }
+
+    pub(super) fn print_log(&mut self) {
+        self.logs.flush();
+    }
+
+    /// Takes the filters off, unless they are to stay.
+    pub(super) fn end(mut self) -> ExitCode {
+        self.logs.flush();
+        for filter in std::mem::take(&mut self.filters) {
+            if self.arguments.keep {
+                let name = &filter.interface.name;
+                say(format_args!(
+                    "{name}: the filter stays; `geodrop detach -i {name}` removes it"
+                ));
+            } else {
+                self.detach(filter);
+            }
+        }
+        for filter in std::mem::take(&mut self.lost) {
+            // Of no use to anybody who does not wait for the interface.
+            if let Err(error) = filter.detach() {
+                warn(error);
+            }
+        }
+        self.arguments.filter.pins.root().tidy();
+        if self.failed {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
+    }
+
+    fn detach(&mut self, filter: Filter) {
+        let name = filter.interface.name.clone();
+        match filter.detach() {
+            Ok(true) => say(format_args!("{name}: detached")),
+            Ok(false) => warn(taken_away(&name)),
+            Err(error) => {
+                warn(format_args!("{name}: {error}"));
+                self.failed = true;
+            }
+        }
+    }
+}
+
+pub(super) fn taken_away(name: &str) -> String {
+    format!(
+        "the filter on {name} was taken away by somebody else (`geodrop detach`, or a removed pin); this process looks \
+         after it no more"
+    )
+}

@@ -1,0 +1,203 @@
+//! Interfaces that come and go under a run.
+
+use std::time::Instant;
+
+use geodrop::datapath::{
+    filter::{self, Filter, Order},
+    interface::Interface,
+};
+
+use super::care::{Care, Tried, taken_away};
+use crate::cli::{
+    attach::{self, announcement, request, warn_of},
+    describe,
+    options::Resolved,
+    say, warn,
+};
+
+impl Care<'_> {
+    /// Parts with filters that are not in place any more, and attaches filters to interfaces that appeared.
+    pub(super) fn look_for_interfaces(&mut self) {
+        // From when the event is known until filters are attached: what is told of how long an interface went unfiltered.
+        let began = Instant::now();
+        self.part_with_lost();
+        for interface in self.unfiltered() {
+            match self.take_up(&interface) {
+                Ok(mut filter) => {
+                    warn_of(&filter);
+                    if let Some(resolved) = &self.resolved {
+                        let announcement = announcement(&filter, resolved);
+                        let after = began.elapsed().as_millis();
+                        say(format_args!("{announcement}, {after} ms after it appeared"));
+                    }
+                    if self.arguments.log_packets
+                        && let Err(error) = self.logs.add(&mut filter)
+                    {
+                        warn(describe(&error));
+                    }
+                    self.filters.push(filter);
+                }
+                Err(error) => {
+                    warn(format_args!(
+                        "{} appeared and is not filtered: {}; a reload tries again",
+                        interface.name,
+                        describe(&error)
+                    ));
+                    self.released.push(interface.index);
+                }
+            }
+        }
+    }
+
+    /// Sets filters aside whose interface has gone, and leaves out those that somebody else took away.
+    fn part_with_lost(&mut self) {
+        for filter in std::mem::take(&mut self.filters) {
+            let name = &filter.interface.name;
+            let state = filter
+                .is_attached()
+                .and_then(|attached| Ok((attached, filter.has_lost_its_interface()?)));
+            match state {
+                Ok((true, _)) => self.filters.push(filter),
+                Ok((false, true)) => {
+                    warn(format_args!(
+                        "{name} is gone; it will be filtered again as soon as it comes back"
+                    ));
+                    self.lost.push(filter);
+                }
+                Ok((false, false)) => {
+                    warn(taken_away(name));
+                    self.failed = true;
+                    self.released.push(filter.interface.index);
+                }
+                Err(error) => {
+                    warn(format_args!("{name}: {error}"));
+                    self.filters.push(filter);
+                }
+            }
+        }
+    }
+
+    /// The interfaces that are there and should be filtered, and are not.
+    fn unfiltered(&self) -> Vec<Interface> {
+        let freed = self.tried.as_ref().map(|tried| &tried.freed);
+        let is_ours = |index| {
+            !self.filters_interface(index)
+                && !self.released.contains(&index)
+                && freed.is_none_or(|freed| !freed.contains(&index))
+        };
+        let lost = self.lost.iter().map(|filter| &filter.interface.name);
+        let named = self.resolved.iter().flat_map(Resolved::names);
+        let mut interfaces: Vec<Interface> = Vec::new();
+        for name in lost.chain(named) {
+            match Interface::present(name) {
+                Ok(Some(interface)) if is_ours(interface.index) => {
+                    if !interfaces.contains(&interface) {
+                        interfaces.push(interface);
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => warn(format_args!("{name}: {error}")),
+            }
+        }
+        interfaces
+    }
+
+    /// Attaches a filter to an interface that appeared: what was on it before it went, or what is ready for it, or else one
+    /// made now, which takes longer.
+    fn take_up(&mut self, interface: &Interface) -> anyhow::Result<Filter> {
+        self.look_anew();
+        let root = self.arguments.filter.pins.root();
+        let is_it = |filter: &Filter| filter.interface.name == interface.name;
+        if let Some(index) = self.lost.iter().position(is_it) {
+            let lost = self.lost.swap_remove(index);
+            let resolved = self.resolved.as_ref();
+            let tried = self.tried.as_ref().map(|tried| &tried.resolved);
+            let mode = resolved.or(tried).map(|resolved| resolved.mode);
+            match lost.return_to(&root, interface, mode.unwrap_or_default()) {
+                Ok(filter) => return Ok(filter),
+                Err(error) => warn(format_args!("{}: {error}", interface.name)),
+            }
+        }
+        let ready = self
+            .standbys
+            .iter()
+            .position(|(name, _)| *name == interface.name);
+        if let Some(index) = ready {
+            let (_, standby) = self.standbys.swap_remove(index);
+            // Whatever the reason is, if it is one for what follows too, that tells it.
+            if let Ok(filter) = standby.attach(&root, interface) {
+                return Ok(filter);
+            }
+        }
+        let Some((resolved, share)) = self
+            .resolved
+            .as_ref()
+            .and_then(|resolved| Some((resolved, resolved.share_of(interface)?)))
+        else {
+            anyhow::bail!("it is gone again");
+        };
+        let (filters, _) = resolved.engine.try_with(|engine| {
+            let order = Order {
+                interfaces: std::slice::from_ref(interface),
+                request: request(
+                    share,
+                    resolved.mode,
+                    engine,
+                    self.arguments.log_packets,
+                    None,
+                ),
+            };
+            filter::attach(&root, &[order], &self.filters)
+        })?;
+        let mut filters = filters.into_iter();
+        filters
+            .next()
+            .ok_or_else(|| anyhow::anyhow!("there is no filter for it"))
+    }
+
+    /// Lets what is in force for good know which interfaces are there.
+    fn look_anew(&mut self) {
+        if let Some(resolved) = &mut self.resolved
+            && let Err(error) = resolved.look_for_interfaces()
+        {
+            warn(error);
+        }
+    }
+
+    /// Once it is decided whether a policy on trial is to stay, goes by it, or by the one before, also for interfaces that
+    /// appear.
+    pub(super) fn end_trial(&mut self) {
+        let is_undecided = |filter: &Filter| !matches!(filter.trial(), Ok(None));
+        if self.tried.is_none() || self.filters.iter().any(is_undecided) {
+            return;
+        }
+        let Some(Tried {
+            mut resolved,
+            failed: false,
+            ..
+        }) = self.tried.take()
+        else {
+            return;
+        };
+        let absent = resolved.absent().count();
+        let taken_over = resolved
+            .look_for_interfaces()
+            .map_err(Into::into)
+            .and_then(|()| {
+                if resolved.absent().count() == absent {
+                    self.standbys = attach::stand_by(&resolved, self.arguments.log_packets)?;
+                    self.resolved = Some(resolved);
+                    Ok(())
+                } else {
+                    // One appeared meanwhile, and has the policy before, or none. The guard was asked when the trial began.
+                    self.put_in_force(resolved, None, true)
+                }
+            });
+        if let Err(error) = taken_over {
+            warn(format_args!(
+                "interfaces that appear go by the policy before until the next reload: {}",
+                describe(&error)
+            ));
+        }
+    }
+}
