@@ -359,6 +359,7 @@ fn about(hook: Hook, policy: &Policy, ruleset: &Ruleset, data: &GeoData) -> Abou
         monitor: policy.monitor,
         block,
         only,
+        effective_from: policy.effective_from,
         ranges: Ranges {
             ipv4: ruleset.ipv4().len(),
             ipv6: ruleset.ipv6().len(),

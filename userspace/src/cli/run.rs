@@ -78,6 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Event::End => break,
             Event::Hangup => care.reload_on_signal(),
             Event::Interfaces => care.look_for_interfaces(),
+            Event::Clock => care.follow_clock(),
             Event::Look => care.look(),
             Event::Log => care.print_log(),
             Event::Files => care.reload_if_files_changed(),

@@ -28,6 +28,9 @@ pub struct About {
     pub block: Vec<Country>,
     /// The countries that it admits, if it admits some and blocks the rest.
     pub only: Vec<Country>,
+    /// Before this instant it counts what countries and rules for ports would drop, and lets it pass; `None` too if that
+    /// had come when it was loaded.
+    pub effective_from: Option<Timestamp>,
     /// How many ranges its rule set has.
     pub ranges: Ranges,
     /// The configuration that it was read from, if there was one.
@@ -66,6 +69,7 @@ impl Default for About {
             monitor: false,
             block: Vec::new(),
             only: Vec::new(),
+            effective_from: None,
             ranges: Ranges::default(),
             config: None,
             geoip: Vec::new(),

@@ -9,7 +9,7 @@ use std::{
 use aya::maps::MapData;
 use geodrop_common::control::Control;
 
-use super::{error::DatapathError, sys};
+use super::{about::About, clock::Clocks, error::DatapathError, pins::Place, sys};
 
 /// Writes it into the map of a program that is not attached yet.
 pub(super) fn write(map: &MapData, control: &Control) -> Result<(), DatapathError> {
@@ -41,6 +41,27 @@ pub(super) fn change_pinned(
     sys::object::open_pin(path)
         .and_then(|map| write_to(map.as_fd(), &control))
         .map_err(DatapathError::pin("writing", path))
+}
+
+/// Corrects the deadlines of all generations of a place after the wall clock was set. Returns whether one was wrong. The
+/// caller has the place's [`Turn`](super::brief::Turn).
+///
+/// The kernel may find a deadline passed at that very moment, and write 0 over the right one: so this is to be done once
+/// more later.
+pub(super) fn correct(place: &Place, clocks: Clocks) -> Result<bool, DatapathError> {
+    let mut corrected = false;
+    for pins in place.generations()? {
+        let Some(instant) = About::read(&pins.about())?.effective_from else {
+            continue;
+        };
+        let path = pins.control();
+        let held = read_pinned(&path)?.effective_from;
+        if let Some(deadline) = clocks.corrected(held, instant) {
+            change_pinned(&path, |control| control.effective_from = deadline)?;
+            corrected = true;
+        }
+    }
+    Ok(corrected)
 }
 
 fn write_to(map: BorrowedFd<'_>, control: &Control) -> io::Result<()> {

@@ -8,7 +8,9 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     about::About,
-    egress,
+    brief::Turn,
+    clock::Clocks,
+    control, egress,
     error::DatapathError,
     generation::{Generation, Plan},
     interface::{Interface, Mode},
@@ -70,6 +72,20 @@ impl Filter {
             }
             None => Ok(false),
         }
+    }
+
+    /// Corrects what it holds as the instant from which it is in force, after the wall clock was set. Returns whether it
+    /// was wrong.
+    ///
+    /// To be called once more a moment later: the kernel may have found the wrong one passed meanwhile. A filter that was
+    /// in force from the beginning stays so.
+    ///
+    /// # Errors
+    ///
+    /// When the pins cannot be read or written.
+    pub fn correct_deadline(&self, clocks: Clocks) -> Result<bool, DatapathError> {
+        let _turn = Turn::at(&self.place)?;
+        control::correct(&self.place, clocks)
     }
 
     /// Detaches the filter and removes all that belongs to it. Returns whether it was still there: what others

@@ -60,6 +60,7 @@ pub struct Generation {
     engine: Engine,
     replies: bool,
     wants_replies: bool,
+    held_back: bool,
 }
 
 /// Where a generation's maps are pinned, and which of them are there already.
@@ -254,6 +255,7 @@ impl Generation {
             engine,
             replies: has_replies,
             wants_replies: plan.replies,
+            held_back: effective_from != 0,
         })
     }
 
@@ -268,6 +270,20 @@ impl Generation {
                 .map_err(DatapathError::pin("pinning a map at", path))?;
         }
         Ok(())
+    }
+
+    /// Whether it can be held back until an instant: one that is in force when it is loaded stays so.
+    pub(super) const fn can_be_held_back(&self) -> bool {
+        self.held_back
+    }
+
+    /// Writes from when on it is in force, while nothing of it is attached or pinned.
+    pub(super) fn hold_back_until(&self, deadline: u64) -> Result<(), DatapathError> {
+        let control = Control {
+            effective_from: deadline,
+            ..Control::default()
+        };
+        control::write(tables::map(&self.ebpf, "CONTROL")?, &control)
     }
 
     /// The program, for test runs.

@@ -273,6 +273,9 @@ fn pin(generation: &Generation, pins: &GenerationPins, about: &About) -> Result<
     let about = About {
         since: Some(Timestamp::now()),
         engine: generation.engine().to_string(),
+        effective_from: about
+            .effective_from
+            .filter(|_| generation.can_be_held_back()),
         ..about.clone()
     };
     about.pin(&pins.about())

@@ -13,7 +13,7 @@ use std::os::fd::AsFd as _;
 use super::{
     about::About,
     brief::Turn,
-    egress,
+    clock, egress,
     error::DatapathError,
     filter::{Filter, Request},
     generation::Generation,
@@ -62,6 +62,12 @@ impl Standby {
     /// [`DatapathError::Filtered`] if there is one; nothing has changed then, nor after any other error.
     pub fn attach(self, root: &Root, interface: &Interface) -> Result<Filter, DatapathError> {
         root.prepare()?;
+        if let Some(instant) = self.about.effective_from
+            && self.generation.can_be_held_back()
+        {
+            // Since it was made ready the wall clock may have been set.
+            self.generation.hold_back_until(clock::deadline(instant))?;
+        }
         let staged = Staged::of(root, interface, self.generation, &self.about)?;
         Ok(staged.commit(self.mode)?.finish())
     }

@@ -2,7 +2,9 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use geodrop::datapath::{filter::Filter, reload::Asked, standby::Standby, trial::Ended};
+use geodrop::datapath::{
+    clock::Clocks, filter::Filter, reload::Asked, standby::Standby, trial::Ended,
+};
 
 use super::{
     Arguments,
@@ -225,6 +227,8 @@ impl<'a> Care<'a> {
         self.settle();
         self.look_for_interfaces();
         self.end_trial();
+        // Also because the kernel may have found a wrong deadline passed while it was corrected.
+        self.follow_clock();
         if !self.reports.due() {
             return;
         }
@@ -232,6 +236,26 @@ impl<'a> Care<'a> {
             let name = &filter.interface.name;
             match filter.generation.counters() {
                 Ok(counters) => say(format_args!("{name}: {}", report(&counters))),
+                Err(error) => warn(format_args!("{name}: {error}")),
+            }
+        }
+    }
+
+    /// Corrects from when on policies are in force, if the wall clock was set.
+    pub(super) fn follow_clock(&self) {
+        let tried = self.tried.iter().map(|tried| &tried.resolved);
+        let resolved = self.resolved.iter().chain(tried);
+        let mut policies = resolved.flat_map(|resolved| &resolved.shares);
+        if policies.all(|share| share.policy.effective_from.is_none()) {
+            return;
+        }
+        for filter in self.filters.iter().chain(&self.lost) {
+            let name = &filter.interface.name;
+            match filter.correct_deadline(Clocks::read()) {
+                Ok(false) => {}
+                Ok(true) => warn(format_args!(
+                    "{name}: the wall clock was set; the policy is in force from the same instant by the new time"
+                )),
                 Err(error) => warn(format_args!("{name}: {error}")),
             }
         }

@@ -2,7 +2,7 @@
 
 use std::{future, time::Duration};
 
-use geodrop::datapath::link_events::LinkEvents;
+use geodrop::datapath::{clock::Steps, link_events::LinkEvents};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::{
@@ -28,6 +28,8 @@ pub(super) enum Event {
     Hangup,
     /// Something happened to interfaces.
     Interfaces,
+    /// Somebody set the wall clock.
+    Clock,
     /// It is time to look after the filters.
     Look,
     /// It is time to fetch the packets' log.
@@ -40,6 +42,7 @@ pub(super) enum Event {
 pub(super) struct Events {
     signals: Signals,
     links: LinkEvents,
+    clock: Steps,
     look: Interval,
     log: Interval,
     files: Option<Interval>,
@@ -51,6 +54,7 @@ impl Events {
         Ok(Self {
             signals: Signals::new(arguments.filter.config().is_some())?,
             links: LinkEvents::new()?,
+            clock: Steps::new()?,
             look: interval(WATCH),
             log: interval(DRAIN),
             files: arguments.watch.then(|| interval(POLL)),
@@ -65,6 +69,7 @@ impl Events {
                 Caught::Reload => Event::Hangup,
             },
             () = self.links.next() => Event::Interfaces,
+            () = self.clock.next() => Event::Clock,
             _ = self.look.tick() => Event::Look,
             _ = self.log.tick(), if logs => Event::Log,
             () = tick(self.files.as_mut()) => Event::Files,
