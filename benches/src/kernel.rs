@@ -5,32 +5,15 @@
 //! does for packets as well. The baseline takes the next address and looks nothing up; what a run costs
 //! beyond it is the cost of the lookup.
 //!
-//! The kernel says how long a run took in whole nanoseconds, which is too coarse for what is to be
-//! measured. So the whole system call is timed, over so many runs that entering and leaving the kernel, some
-//! microseconds, does not show. What counts is the time that this thread had a CPU for itself: a run waits for
-//! nothing, and on a machine that does other things as well the clock on the wall would count these.
-//!
-//! When a test run begins and when it ends, the kernel writes anew by which jumps it reaches XDP programs (its
-//! *dispatcher*), and sleeps until no CPU takes the old ones: some 10 ms. The CPU halts meanwhile and is another virtual machine's,
-//! and then neither caches nor clock are what they were. All that is spared for a program that is attached
-//! somewhere. So the one that is measured is, to the loopback interface of a network namespace of our own, where no packet ever
-//! comes: nothing is between its untimed runs and those that count. Only that one: the more programs the dispatcher tells
-//! apart, the longer is the way to some of them, by up to 3 ns. While the kernel puts one in the place of another, a thread
-//! that does nothing keeps the CPU busy.
+//! How a run is timed, [`test_run`](crate::test_run) says.
 
-use std::{
-    hint,
-    marker::PhantomData,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
-};
+use std::{marker::PhantomData, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, Map, MapData},
-    programs::{TestRun as _, TestRunOptions, TestRunResult, Xdp, XdpMode, xdp::XdpLinkId},
+    programs::{Xdp, XdpMode, xdp::XdpLinkId},
 };
 use geodrop::{
     datapath::{fill, object},
@@ -43,16 +26,15 @@ use geodrop::{
     testbed::Namespace,
 };
 
-use crate::{built, family::Family, measure::cpu_time, privilege::Privilege};
-
-/// The most runs that one system call is asked for: some seconds of the slowest.
-const AT_ONCE: u32 = 1 << 22;
+use crate::{
+    built,
+    family::Family,
+    privilege::Privilege,
+    test_run::{self, LOOPBACK, awake},
+};
 
 /// The shortest frame that the kernel takes. Nobody reads it.
 const FRAME: [u8; 14] = [0; 14];
-
-/// The loopback interface of every network namespace.
-const LOOPBACK: u32 = 1;
 
 /// What a run of a program does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,14 +229,7 @@ impl<A: Family> Lookups<A> {
         self.attach(program)?;
         let symbol = program.symbol::<A>();
         let program = self.program(&symbol)?;
-        let mut left = runs;
-        let start = cpu_time();
-        while left > 0 {
-            let repeat = u32::try_from(left).unwrap_or(u32::MAX).min(AT_ONCE);
-            run(program, repeat).with_context(|| format!("running {symbol}"))?;
-            left -= u64::from(repeat);
-        }
-        Ok(cpu_time().saturating_sub(start))
+        test_run::time(program, &FRAME, runs).with_context(|| format!("running {symbol}"))
     }
 
     /// Runs a program once, for the next address of the present CPU. Returns the XDP action that it gives:
@@ -265,7 +240,8 @@ impl<A: Family> Lookups<A> {
     /// When the kernel refuses the run.
     pub fn action(&self, program: Program) -> anyhow::Result<u32> {
         let symbol = program.symbol::<A>();
-        let result = run(self.program(&symbol)?, 1).with_context(|| format!("running {symbol}"))?;
+        let result = test_run::run(self.program(&symbol)?, &FRAME, 1)
+            .with_context(|| format!("running {symbol}"))?;
         Ok(result.return_value)
     }
 
@@ -308,36 +284,6 @@ fn xdp_mut<A: Family>(ebpf: &mut Ebpf, program: Program) -> anyhow::Result<&mut 
     ebpf.program_mut(&symbol)
         .and_then(|program| program.try_into().ok())
         .ok_or_else(|| missing(&symbol))
-}
-
-/// Keeps this CPU from halting while `work` sleeps in the kernel: a thread waits beside it, and is on the same CPU if this
-/// one [stays](crate::measure::stay_on_this_cpu) there.
-fn awake<T>(work: impl FnOnce() -> T) -> T {
-    /// Set when it is dropped, so that nobody waits for a work that panicked.
-    struct Done<'a>(&'a AtomicBool);
-    impl Drop for Done<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Relaxed);
-        }
-    }
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                hint::spin_loop();
-            }
-        });
-        let _done = Done(&done);
-        work()
-    })
-}
-
-fn run(program: &Xdp, repeat: u32) -> anyhow::Result<TestRunResult> {
-    Ok(program.test_run(TestRunOptions {
-        data_in: Some(&FRAME),
-        repeat,
-        ..TestRunOptions::default()
-    })?)
 }
 
 /// The name of the kernel's trie.

@@ -11,6 +11,11 @@
 //! - [`built`]: a table laid out for an engine, how long it takes to get into the kernel, and what memory it takes there.
 //! - [`report`]: all of it, as `geodrop-bench` prints it.
 //!
+//! What a whole packet costs, rather than a lookup:
+//!
+//! - [`filters`]: the filter as policies set it; [`path`]: packets, each of which takes another way through it.
+//! - [`program`]: what they cost, as `geodrop-bench program` prints it.
+//!
 //! [`family`] names what differs between IPv4 and IPv6, [`machine`] what machine this is, and [`call`] how a bench
 //! was called.
 //!
@@ -21,12 +26,16 @@ pub mod built;
 pub mod call;
 pub mod costs;
 pub mod family;
+pub mod filters;
 pub mod goals;
 pub mod kernel;
 pub mod machine;
 pub mod measure;
+pub mod path;
 pub mod privilege;
+pub mod program;
 pub mod report;
 pub mod synthetic;
 pub mod tables;
+mod test_run;
 pub mod traffic;

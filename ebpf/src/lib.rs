@@ -7,6 +7,7 @@
 //! - `generator`: sends frames from many sources through a veth, for demo, tests and benches.
 //! - `lookup_bench`: one table lookup a run, and the same without the lookup, for benches.
 //! - `lookup_test`: one table lookup a run, with the class written down, for tests.
+//! - `reference`: drops everything unseen, for benches.
 //!
 //! All that decides a verdict stands in `geodrop-common`; here is only what touches the kernel.
 #![no_std]

@@ -2,10 +2,8 @@
 
 use std::{
     any::Any,
-    env,
     io::{self, Write as _},
     net::{Ipv4Addr, Ipv6Addr},
-    path::Path,
     thread,
     time::Duration,
 };
@@ -30,7 +28,7 @@ use geodrop_bench::{
     traffic::{self, Traffic},
 };
 
-use super::{progress::Progress, text};
+use super::{command, progress::Progress, text};
 
 /// What `--json` prints, for the long help.
 pub(super) const JSON: &str = "\
@@ -170,16 +168,6 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
         text::write(&mut output, &report)?;
     }
     Ok(())
-}
-
-/// The command line as a person would write it.
-fn command() -> Vec<String> {
-    let mut words: Vec<_> = env::args().collect();
-    if let Some(program) = words.first_mut() {
-        let name = Path::new(program.as_str()).file_name();
-        *program = name.unwrap_or_default().to_string_lossy().into_owned();
-    }
-    words
 }
 
 fn measure(

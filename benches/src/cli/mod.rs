@@ -4,12 +4,15 @@
 //! measured; 2 wrong usage; 130 interrupted.
 
 mod lookup;
+mod program;
 mod progress;
 mod text;
 
 use std::{
+    env,
     fmt::Display,
     io::{self, Write as _},
+    path::Path,
     process::ExitCode,
 };
 
@@ -22,6 +25,7 @@ Examples:
   sudo geodrop-bench --quick          the eight figures that count, in less than three minutes
   sudo geodrop-bench --quick --json   the same for scripts
   sudo geodrop-bench                  every table and every traffic
+  sudo geodrop-bench program          what a packet costs, by what the filter does
   cargo xtask bench --quick           build it, and run it";
 
 const EXIT_STATUS: &str = "\
@@ -33,15 +37,15 @@ Exit status:
 
 /// Measures what blocking by region costs in the kernel
 ///
-/// Loads programs into the kernel and runs them there, without any packet: it needs root, touches no interface, and
-/// leaves nothing behind.
+/// Loads programs into the kernel and runs them there: it needs root, touches no interface but those in network
+/// namespaces of its own, and leaves nothing behind.
 #[derive(Debug, Parser)]
 #[command(
     name = "geodrop-bench",
     version,
     about,
     after_help = EXAMPLES,
-    after_long_help = format!("{EXAMPLES}\n\n{EXIT_STATUS}\n\n{}", lookup::JSON),
+    after_long_help = format!("{EXAMPLES}\n\n{EXIT_STATUS}\n\n{}\n\n{}", lookup::JSON, program::JSON),
     args_conflicts_with_subcommands = true,
     max_term_width = 100
 )]
@@ -57,6 +61,7 @@ struct CommandLine {
 enum Verb {
     /// What a lookup costs, next to the kernel's own trie; this is what is done without a verb
     Lookup(lookup::Arguments),
+    Program(program::Arguments),
 }
 
 /// What a shell reports of a process that Ctrl-C ended.
@@ -67,6 +72,7 @@ pub(crate) fn main() -> ExitCode {
     let CommandLine { verb, lookup } = CommandLine::parse();
     let result = match verb {
         Some(Verb::Lookup(arguments)) => lookup::run(arguments),
+        Some(Verb::Program(arguments)) => program::run(arguments),
         None => lookup::run(lookup),
     };
     match result {
@@ -82,6 +88,16 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command line as a person would write it.
+fn command() -> Vec<String> {
+    let mut words: Vec<_> = env::args().collect();
+    if let Some(program) = words.first_mut() {
+        let name = Path::new(program.as_str()).file_name();
+        *program = name.unwrap_or_default().to_string_lossy().into_owned();
+    }
+    words
 }
 
 /// Prints a line on standard error. That nobody reads it is no failure.
@@ -111,6 +127,7 @@ mod tests {
                 CommandLine::try_parse_from(line.split(' ')).unwrap();
             match verb {
                 Some(Verb::Lookup(arguments)) => arguments,
+                Some(Verb::Program(_)) => panic!("{line}: another verb"),
                 None => lookup,
             }
         };

@@ -38,6 +38,7 @@ use baseline::{Baseline, Figures, UPDATE, compare};
 static FILTER: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/filter"));
 static GENERATOR: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/generator"));
 static LOOKUP_BENCH: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lookup_bench"));
+static REFERENCE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/reference"));
 static LOOKUP_TEST: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lookup_test"));
 
 /// An object as it is loaded.
@@ -69,7 +70,7 @@ impl Load {
     }
 }
 
-const LOADS: [Load; 8] = [
+const LOADS: [Load; 9] = [
     Load::filter("multibit", &[("LPM", 0), (aya_log::LEVEL, 0)]),
     Load::filter("multibit,log", &[("LPM", 0), (aya_log::LEVEL, DEBUG)]),
     Load::filter(
@@ -91,6 +92,7 @@ const LOADS: [Load; 8] = [
     Load::plain("generator", GENERATOR),
     Load::plain("lookup_bench", LOOKUP_BENCH),
     Load::plain("lookup_test", LOOKUP_TEST),
+    Load::plain("reference", REFERENCE),
 ];
 
 const DEBUG: u8 = aya_log::Level::Debug as u8;

@@ -1,20 +1,20 @@
-//! The report for people.
+//! The reports for people.
+
+pub(super) mod program;
 
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
-use geodrop_bench::report::{Report, Row, TableRow};
+use geodrop_bench::{
+    machine::Machine,
+    report::{Report, Row, TableRow},
+};
 
 /// What stands where there is nothing to tell.
 const NOTHING: &str = "-";
 
 pub(super) fn write(output: &mut impl Write, report: &Report) -> io::Result<()> {
-    let machine = &report.machine;
-    writeln!(
-        output,
-        "{} × {}, Linux {}, geodrop {}, {}\n",
-        machine.cpus, machine.cpu, machine.kernel, report.version, report.date
-    )?;
+    write_machine(output, &report.machine, report.version, &report.date)?;
     writeln!(
         output,
         "Nanoseconds of a lookup in the kernel, one a run, the baseline subtracted: median [95 % interval]"
@@ -53,6 +53,22 @@ pub(super) fn write(output: &mut impl Write, report: &Report) -> io::Result<()> 
         writeln!(output, "Note: {note}")?;
     }
     Ok(())
+}
+
+/// What was measured, on what and when.
+fn write_machine(
+    output: &mut impl Write,
+    machine: &Machine,
+    version: &str,
+    date: &str,
+) -> io::Result<()> {
+    let Machine {
+        cpus, cpu, kernel, ..
+    } = machine;
+    writeln!(
+        output,
+        "{cpus} × {cpu}, Linux {kernel}, geodrop {version}, {date}\n"
+    )
 }
 
 fn write_rows(output: &mut impl Write, rows: &[&Row]) -> io::Result<()> {

@@ -1,0 +1,346 @@
+//! The filter as a whole, as policies set it, and the programs of it that take a packet.
+//!
+//! What a policy does not use is dead code to the verifier, so each [`Setting`] is another program in the kernel. They have the
+//! same tables (CN, HK and MO blocked) and differ in nothing else; [`Setting::Reference`] drops a packet and looks at nothing.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use aya::{
+    Ebpf,
+    programs::{TestRun as _, TestRunOptions, Xdp, XdpMode, xdp::XdpLinkId},
+};
+use geodrop::{
+    datapath::{
+        ModeChoice, NewLink,
+        generation::{Generation, Plan},
+        interface::Interface,
+        object,
+    },
+    geoip::{Country, Regions},
+    policy::{CountryRule, Policy, PortRule, Ports, Protocol, Ruleset},
+    table::Engine,
+    testbed::Namespace,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    privilege::Privilege,
+    test_run::{self, awake},
+};
+
+/// `XDP_PASS` of `include/uapi/linux/bpf.h`.
+const XDP_PASS: u32 = 2;
+
+/// What a filter is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// Not a filter: drops what comes, unseen.
+    Reference,
+    /// Judges by address alone: `replies = "drop"`.
+    Addresses,
+    /// Lets answers pass, as is the default.
+    Replies,
+    /// Has a rule for ports: SSH from China only.
+    Ports,
+    /// Counts what it would drop.
+    Monitor,
+    /// Begins to drop at a day to come.
+    EffectiveFrom,
+    /// Tells senders that they are refused.
+    Reject,
+    /// Lets answers pass, and has a rule for ports.
+    RepliesAndPorts,
+}
+
+impl Setting {
+    /// What one packet's way is measured in, the reference first, and then what others are compared with. Without
+    /// [`Setting::Reject`], which makes another packet of it.
+    pub const PATHS: [Self; 7] = [
+        Self::Reference,
+        Self::Addresses,
+        Self::Replies,
+        Self::Ports,
+        Self::RepliesAndPorts,
+        Self::Monitor,
+        Self::EffectiveFrom,
+    ];
+
+    /// What a flood is measured in, in the same order: all that drop it.
+    pub const FLOOD: [Self; 6] = [
+        Self::Reference,
+        Self::Addresses,
+        Self::Replies,
+        Self::Ports,
+        Self::RepliesAndPorts,
+        Self::Reject,
+    ];
+
+    /// The name, as it stands in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reference => "reference",
+            Self::Addresses => "addresses only",
+            Self::Replies => "replies",
+            Self::Ports => "ports",
+            Self::RepliesAndPorts => "replies and ports",
+            Self::Monitor => "monitor",
+            Self::EffectiveFrom => "effective_from",
+            Self::Reject => "reject",
+        }
+    }
+
+    /// Whether what would be dropped passes.
+    #[must_use]
+    pub const fn lets_all_pass(self) -> bool {
+        matches!(self, Self::Monitor | Self::EffectiveFrom)
+    }
+
+    /// Whether answers to what this host began pass.
+    #[must_use]
+    pub const fn knows_replies(self) -> bool {
+        matches!(self, Self::Replies | Self::RepliesAndPorts)
+    }
+
+    fn policy(self) -> Policy {
+        let ssh = PortRule {
+            ports: vec![Ports {
+                protocol: Protocol::Tcp,
+                numbers: 22..=22,
+            }],
+            countries: CountryRule::Only([Country::CHINA].into()),
+        };
+        Policy {
+            rules: match self {
+                Self::Ports | Self::RepliesAndPorts => vec![ssh],
+                _ => Vec::new(),
+            },
+            ..Policy::default()
+        }
+    }
+
+    fn load(self, regions: &Regions) -> anyhow::Result<Program> {
+        if self == Self::Reference {
+            return reference();
+        }
+        let generation = Generation::load(Plan {
+            ruleset: &Ruleset::new(&self.policy(), regions),
+            engine: Engine::default(),
+            monitor: self == Self::Monitor,
+            effective_from: (self == Self::EffectiveFrom)
+                .then(|| Timestamp::now() + SignedDuration::from_hours(24)),
+            replies: self.knows_replies(),
+            reject: self == Self::Reject,
+            log: false,
+        })?;
+        Ok(Program::Filter(Box::new(generation)))
+    }
+}
+
+/// What is in the kernel for a setting.
+#[derive(Debug)]
+enum Program {
+    Reference(Ebpf),
+    Filter(Box<Generation>),
+}
+
+impl Program {
+    fn xdp(&self) -> anyhow::Result<&Xdp> {
+        match self {
+            Self::Reference(ebpf) => ebpf
+                .program(REFERENCE)
+                .and_then(|program| program.try_into().ok())
+                .context(MISSING),
+            Self::Filter(generation) => Ok(generation.program()?),
+        }
+    }
+}
+
+/// The reference's name in its kernel object.
+const REFERENCE: &str = "reference";
+const MISSING: &str = "the kernel object has no program `reference`";
+
+fn reference_mut(ebpf: &mut Ebpf) -> anyhow::Result<&mut Xdp> {
+    ebpf.program_mut(REFERENCE)
+        .and_then(|program| program.try_into().ok())
+        .context(MISSING)
+}
+
+fn reference() -> anyhow::Result<Program> {
+    let mut ebpf = Ebpf::load(object::REFERENCE)?;
+    reference_mut(&mut ebpf)?.load()?;
+    Ok(Program::Reference(ebpf))
+}
+
+/// What holds a program at an interface.
+#[derive(Debug)]
+enum Holder {
+    Reference(XdpLinkId),
+    Filter(#[expect(dead_code, reason = "it detaches when it is dropped")] NewLink),
+}
+
+/// Where filters are measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The network namespace.
+    pub namespace: &'a Namespace,
+    /// The interface in it.
+    pub interface: &'a Interface,
+    /// In native mode, or else in generic mode.
+    pub native: bool,
+}
+
+/// The programs of some settings, of which one at a time is attached.
+#[derive(Debug)]
+pub struct Filters<'a> {
+    place: Place<'a>,
+    programs: Vec<(Setting, Program)>,
+    attached: Option<(Setting, Holder)>,
+}
+
+impl<'a> Filters<'a> {
+    /// Loads the programs of these settings, all with a privilege.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses one.
+    pub fn load(
+        settings: &[Setting],
+        regions: &Regions,
+        privilege: Privilege,
+        place: Place<'a>,
+    ) -> anyhow::Result<Self> {
+        let load = || {
+            let each = settings.iter().map(|setting| {
+                let program = setting.load(regions);
+                let program = program.with_context(|| format!("loading {}", setting.name()))?;
+                Ok((*setting, program))
+            });
+            each.collect::<anyhow::Result<_>>()
+        };
+        Ok(Self {
+            place,
+            programs: privilege
+                .with(load)
+                .context("changing what this thread may do")??,
+            attached: None,
+        })
+    }
+
+    fn program(&self, setting: Setting) -> anyhow::Result<&Program> {
+        let found = self.programs.iter().find(|(one, _)| *one == setting);
+        let (_, program) = found.with_context(|| format!("{} is not loaded", setting.name()))?;
+        Ok(program)
+    }
+
+    /// Attaches the program of a setting in the place of what is attached.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn attach(&mut self, setting: Setting) -> anyhow::Result<()> {
+        if self
+            .attached
+            .as_ref()
+            .is_some_and(|(one, _)| *one == setting)
+        {
+            return Ok(());
+        }
+        awake(|| {
+            self.detach()?;
+            let place = self.place;
+            let found = self.programs.iter_mut().find(|(one, _)| *one == setting);
+            let (_, program) =
+                found.with_context(|| format!("{} is not loaded", setting.name()))?;
+            let holder = place.namespace.run(|| program.attach(place))?;
+            let holder = holder.with_context(|| format!("attaching {}", setting.name()))?;
+            self.attached = Some((setting, holder));
+            Ok(())
+        })
+    }
+
+    fn detach(&mut self) -> anyhow::Result<()> {
+        match self.attached.take() {
+            None | Some((_, Holder::Filter(_))) => Ok(()),
+            Some((_, Holder::Reference(link))) => {
+                for (_, program) in &mut self.programs {
+                    if let Program::Reference(ebpf) = program {
+                        return Ok(reference_mut(ebpf)?.detach(link)?);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// How much CPU time so many runs of a setting's program on a frame take.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn time(&mut self, setting: Setting, frame: &[u8], runs: u64) -> anyhow::Result<Duration> {
+        self.attach(setting)?;
+        test_run::time(self.program(setting)?.xdp()?, frame, runs)
+            .with_context(|| format!("running {}", setting.name()))
+    }
+
+    /// Whether a setting's program lets a frame pass.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the run.
+    pub fn passes(&self, setting: Setting, frame: &[u8]) -> anyhow::Result<bool> {
+        let result = test_run::run(self.program(setting)?.xdp()?, frame, 1)?;
+        Ok(result.return_value == XDP_PASS)
+    }
+
+    /// How many packets a setting's program has let pass in all.
+    ///
+    /// # Errors
+    ///
+    /// When its counters cannot be read.
+    pub fn passed(&self, setting: Setting) -> anyhow::Result<u64> {
+        Ok(match self.program(setting)? {
+            Program::Reference(_) => 0,
+            Program::Filter(generation) => generation.counters()?.passed.packets,
+        })
+    }
+
+    /// Has the programs that know replies see a frame that this host sends.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses the run.
+    pub fn send(&self, frame: &[u8]) -> anyhow::Result<()> {
+        for (_, program) in &self.programs {
+            if let Program::Filter(generation) = program
+                && let Some(egress) = generation.egress_program()?
+            {
+                egress.test_run(TestRunOptions {
+                    data_in: Some(frame),
+                    ..TestRunOptions::default()
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Program {
+    fn attach(&mut self, place: Place<'_>) -> anyhow::Result<Holder> {
+        let (mode, choice) = if place.native {
+            (XdpMode::Driver, ModeChoice::Native)
+        } else {
+            (XdpMode::Skb, ModeChoice::Generic)
+        };
+        Ok(match self {
+            Self::Reference(ebpf) => Holder::Reference(
+                reference_mut(ebpf)?.attach_to_if_index(place.interface.index, mode)?,
+            ),
+            Self::Filter(generation) => {
+                Holder::Filter(generation.attach_unpinned(place.interface, choice)?)
+            }
+        })
+    }
+}

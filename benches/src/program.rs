@@ -1,0 +1,109 @@
+//! What `geodrop-bench program` found, as it prints it.
+//!
+//! [`Report`] is the JSON of `--json`: each field is a name in it. Scripts rely on the names.
+
+use serde::Serialize;
+
+use crate::{
+    filters::Setting,
+    machine::Machine,
+    measure::{Estimate, Rounds},
+};
+
+/// All that was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What one packet costs, again and again the same: a row for each family, packet and setting.
+    pub paths: Vec<Row>,
+    /// What each packet of a flood from tens of thousands of blocked addresses costs on one core, with what it costs to make and
+    /// to receive it: a row for each family and setting.
+    pub floods: Vec<Row>,
+    /// Whether fewer packets were asked for.
+    pub quick: bool,
+    /// The command line.
+    pub command: Vec<String>,
+    /// The version of this program.
+    pub version: &'static str,
+    /// When it began, in UTC (RFC 3339).
+    pub date: String,
+    /// What it ran on: `cpu`, `cpus`, `memory_bytes`, `kernel`, `architecture`.
+    pub machine: Machine,
+}
+
+/// What a packet costs under a setting. Times are nanoseconds; an interval holds the true median with a probability of
+/// at least 95 %.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// `ipv4` or `ipv6`.
+    pub family: &'static str,
+    /// What packet it is.
+    pub packet: &'static str,
+    /// What the filter does.
+    pub setting: &'static str,
+    /// Whether the program was loaded with `CAP_PERFMON`.
+    pub perfmon: bool,
+    /// Whether the packet passes.
+    pub passes: bool,
+    /// The whole.
+    pub ns: f64,
+    /// The interval of `ns`.
+    pub interval: [f64; 2],
+    /// How much more that is than of a program that drops the packet unseen.
+    pub over_reference_ns: f64,
+    /// The interval of `over_reference_ns`.
+    pub over_reference_interval: [f64; 2],
+    /// How much more that is than of a filter that judges by address alone.
+    pub over_addresses_ns: f64,
+    /// The interval of `over_addresses_ns`.
+    pub over_addresses_interval: [f64; 2],
+    /// Of how many rounds the figures are medians.
+    pub rounds: usize,
+}
+
+/// What rows have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// The family's name.
+    pub family: &'static str,
+    /// The packet's name.
+    pub packet: &'static str,
+    /// Whether programs were loaded with `CAP_PERFMON`.
+    pub perfmon: bool,
+}
+
+impl Row {
+    /// The rows of settings, of which the first is the reference and the second judges by address alone.
+    #[must_use]
+    pub fn of<const N: usize>(
+        case: Case,
+        settings: [Setting; N],
+        passes: impl Fn(Setting) -> bool,
+        rounds: &Rounds<N>,
+    ) -> Vec<Self> {
+        let row = |(place, setting): (usize, Setting)| {
+            let estimate = |less: Option<usize>| {
+                let of = |times: [f64; N]| times[place] - less.map_or(0.0, |less| times[less]);
+                let Estimate { median, low, high } = rounds.estimate(of);
+                (median, [low, high])
+            };
+            let (ns, interval) = estimate(None);
+            let (over_reference_ns, over_reference_interval) = estimate(Some(0));
+            let (over_addresses_ns, over_addresses_interval) = estimate(Some(1));
+            Self {
+                family: case.family,
+                packet: case.packet,
+                setting: setting.name(),
+                perfmon: case.perfmon,
+                passes: passes(setting),
+                ns,
+                interval,
+                over_reference_ns,
+                over_reference_interval,
+                over_addresses_ns,
+                over_addresses_interval,
+                rounds: rounds.count(),
+            }
+        };
+        settings.into_iter().enumerate().map(row).collect()
+    }
+}
