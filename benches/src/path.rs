@@ -22,6 +22,8 @@ pub enum Path {
     Stray,
     /// One that answers what this host sent.
     Reply,
+    /// What ends a TCP connection, from a blocked country; nobody answers it.
+    Reset,
     /// A datagram from an address that is not blocked.
     Allowed,
     /// What opens a TCP connection, from there.
@@ -43,7 +45,7 @@ const ALLOWED: [IpAddr; 2] = [
 ];
 
 impl Path {
-    /// All ways.
+    /// All ways but [`Path::Reset`], which is for filters that answer.
     pub const ALL: [Self; 7] = [
         Self::Blocked,
         Self::BlockedTagged,
@@ -63,6 +65,7 @@ impl Path {
             Self::BlockedSyn => "blocked, TCP SYN",
             Self::Stray => "blocked, UDP, contacted",
             Self::Reply => "reply, UDP",
+            Self::Reset => "blocked, TCP RST",
             Self::Allowed => "allowed, UDP",
             Self::AllowedSyn => "allowed, TCP SYN",
         }
@@ -78,7 +81,11 @@ impl Path {
             || match self {
                 Self::Allowed | Self::AllowedSyn => true,
                 Self::Reply => setting.knows_replies(),
-                Self::Blocked | Self::BlockedTagged | Self::BlockedSyn | Self::Stray => false,
+                Self::Blocked
+                | Self::BlockedTagged
+                | Self::BlockedSyn
+                | Self::Stray
+                | Self::Reset => false,
             }
     }
 
@@ -89,12 +96,12 @@ impl Path {
     /// When the kernel refuses to send.
     pub fn frame(self, is_ipv6: bool, filters: &Filters<'_>) -> anyhow::Result<Vec<u8>> {
         let sources = match self {
-            Self::Blocked | Self::BlockedTagged | Self::BlockedSyn => BLOCKED,
+            Self::Blocked | Self::BlockedTagged | Self::BlockedSyn | Self::Reset => BLOCKED,
             Self::Stray | Self::Reply => CONTACTED,
             Self::Allowed | Self::AllowedSyn => ALLOWED,
         };
         let transport = match self {
-            Self::BlockedSyn | Self::AllowedSyn => Transport::TcpSyn,
+            Self::BlockedSyn | Self::AllowedSyn | Self::Reset => Transport::TcpSyn,
             _ => Transport::Udp,
         };
         let probe = Probe::new(0, sources[usize::from(is_ipv6)], transport);
@@ -106,6 +113,9 @@ impl Path {
         if matches!(self, Self::Reply | Self::Stray) {
             filters.send(&reversed(&frame, is_ipv6))?;
         }
+        if self == Self::Reset {
+            frame[transport_offset(is_ipv6) + TCP_FLAGS] = TCP_RST;
+        }
         if self == Self::Stray {
             // From another port.
             frame[transport_offset(is_ipv6)] ^= 1;
@@ -115,6 +125,10 @@ impl Path {
 }
 
 const ETHERNET: usize = 14;
+
+/// Where in a TCP header the flags stand, and the one that says RST (RFC 9293 section 3.1).
+const TCP_FLAGS: usize = 13;
+const TCP_RST: u8 = 0x04;
 
 const fn transport_offset(is_ipv6: bool) -> usize {
     ETHERNET + if is_ipv6 { 40 } else { 20 }

@@ -46,23 +46,35 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Whether a packet may be sent now, which it then counts as.
-    ///
-    /// For a bucket that one CPU has for itself: two that share one may both be let through for one token.
+    /// Whether a packet may be sent now.
     #[inline(always)]
-    pub const fn take(&mut self, rate: Rate, now_ns: u64) -> bool {
+    #[must_use]
+    pub const fn has_room(self, rate: Rate, now_ns: u64) -> bool {
+        self.after_one_more(rate, now_ns) <= now_ns.saturating_add(rate.burst_ns)
+    }
+
+    /// When one packet more, sent now, would have been sent at the limited rate.
+    #[inline(always)]
+    const fn after_one_more(self, rate: Rate, now_ns: u64) -> u64 {
         // A bucket that has been idle is full, and no more than full.
         let from = if self.busy_until_ns > now_ns {
             self.busy_until_ns
         } else {
             now_ns
         };
-        let until = from.saturating_add(rate.interval_ns);
-        if until > now_ns.saturating_add(rate.burst_ns) {
-            return false;
+        from.saturating_add(rate.interval_ns)
+    }
+
+    /// Whether a packet may be sent now, which it then counts as.
+    ///
+    /// For a bucket that one CPU has for itself: two that share one may both be let through for one token.
+    #[inline(always)]
+    pub const fn take(&mut self, rate: Rate, now_ns: u64) -> bool {
+        let has_room = self.has_room(rate, now_ns);
+        if has_room {
+            self.busy_until_ns = self.after_one_more(rate, now_ns);
         }
-        self.busy_until_ns = until;
-        true
+        has_room
     }
 }
 
@@ -143,6 +155,7 @@ mod tests {
                 if is_enough {
                     tokens -= rate.interval_ns;
                 }
+                prop_assert_eq!(bucket.has_room(rate, now), is_enough);
                 prop_assert_eq!(bucket.take(rate, now), is_enough);
             }
         }

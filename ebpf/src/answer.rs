@@ -47,7 +47,9 @@ const RATE: Rate = Rate::per_second(1000, 100);
 #[inline(always)]
 #[must_use]
 pub fn answer(packet: FarPacket, ip: IpHeader) -> bool {
+    // First what is cheap: of a flood nearly nothing is answered.
     REJECT.load() != 0
+        && may_answer(|bucket, rate, now| bucket.has_room(rate, now))
         && answer_in_place(
             packet.context(),
             packet.length(),
@@ -73,12 +75,12 @@ fn answer_in_place(context: *mut c_void, length: usize, offset: usize, is_ipv6: 
     let Some(refusal) = Refusal::of(&packet, &transport, room) else {
         return false;
     };
-    may_answer() && replace(packet, offset, refusal, room)
+    may_answer(Bucket::take) && replace(packet, offset, refusal, room)
 }
 
-/// Whether one more answer may be sent; counts it if so.
+/// What this CPU's bucket says about one more answer, sent now.
 #[inline(always)]
-fn may_answer() -> bool {
+fn may_answer(asked: impl FnOnce(&mut Bucket, Rate, u64) -> bool) -> bool {
     let Some(bucket) = ANSWERS.get_ptr_mut(0) else {
         return false;
     };
@@ -87,7 +89,7 @@ fn may_answer() -> bool {
     let bucket = unsafe { &mut *bucket };
     // SAFETY: the helper takes nothing and returns a number.
     let now = unsafe { bpf_ktime_get_coarse_ns() };
-    bucket.take(RATE, now)
+    asked(bucket, RATE, now)
 }
 
 /// Puts an answer into the place of the IP packet at `offset`, and turns the frame round.

@@ -1,8 +1,8 @@
 //! A packet's bytes behind headers whose length only the packet knows.
 //!
-//! Without `CAP_PERFMON` the verifier takes no packet pointer that was moved by a variable, so a helper copies these bytes out. And
-//! it takes no stack on which a pointer and a number take turns, so what looks that far is a
-//! function of its own in the kernel, which holds but one pointer: that of the context.
+//! What stands at a fixed distance is read where it is, if it is in the packet's first buffer. All else a helper copies out, which
+//! costs a call: there the verifier need not know where it reads. It takes no stack on which a pointer and a number take turns, so
+//! what looks that far is a function of its own in the kernel, which holds but one pointer: that of the context.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -13,10 +13,13 @@ use core::{ffi::c_void, mem::MaybeUninit};
 
 use aya_ebpf::{
     EbpfContext as _,
+    bindings::{__sk_buff, xdp_md},
     helpers::generated::{bpf_skb_load_bytes, bpf_xdp_load_bytes},
     programs::{TcContext, XdpContext},
 };
 use geodrop_common::Frame;
+
+use crate::packet;
 
 /// A frame that is made of nothing but the context that the kernel called a program with.
 pub trait Far: Frame + Copy {
@@ -75,7 +78,7 @@ fn read<const N: usize>(context: *mut c_void, offset: usize, load: Load) -> Opti
 }
 
 macro_rules! far {
-    ($(#[$doc:meta])* $name:ident, $context:ty, $load:expr) => {
+    ($(#[$doc:meta])* $name:ident, $context:ty, $raw:ty, $load:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name {
@@ -95,6 +98,20 @@ macro_rules! far {
             }
         }
 
+        impl $name {
+            /// Where its first buffer starts and ends. The kernel writes that as numbers of 32 bits and lets programs read
+            /// addresses; a compiler that knows of the 32 bits would copy no more.
+            #[inline(always)]
+            fn bounds(&self) -> (usize, usize) {
+                let context: *const $raw = self.context.cast();
+                // SAFETY: the context is the one that the kernel called us with.
+                let start = unsafe { (*context).data };
+                // SAFETY: the same.
+                let end = unsafe { (*context).data_end };
+                (packet::opaque(start as usize), packet::opaque(end as usize))
+            }
+        }
+
         impl Far for $name {
             #[inline(always)]
             unsafe fn of_context(context: *mut c_void, length: usize) -> Self {
@@ -110,12 +127,22 @@ macro_rules! far {
         impl Frame for $name {
             #[inline(always)]
             fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-                read(self.context, offset, $load)
+                let (start, end) = self.bounds();
+                let near = if offset > FARTHEST {
+                    None
+                } else {
+                    // SAFETY: the start and the end are those that the kernel gave.
+                    unsafe { packet::read(start, end, offset) }
+                };
+                match near {
+                    None => self.read_at(offset),
+                    bytes => bytes,
+                }
             }
 
             #[inline(always)]
             fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-                self.read(offset)
+                read(self.context, offset, $load)
             }
 
             #[inline(always)]
@@ -128,12 +155,12 @@ macro_rules! far {
 
 far! {
     /// A packet of XDP, all its buffers. The helper came with packets of several buffers: with 5.18.
-    FarPacket, XdpContext, load_packet
+    FarPacket, XdpContext, xdp_md, load_packet
 }
 
 far! {
     /// A packet of the network stack, from its Ethernet header on: of its bytes only some lie side by side.
-    Segment, TcContext, load_segment
+    Segment, TcContext, __sk_buff, load_segment
 }
 
 /// What looks far where nothing can: in kernels before 5.18, and without `CAP_PERFMON`. No policy that needs it is loaded

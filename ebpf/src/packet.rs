@@ -50,41 +50,62 @@ impl Packet {
     #[inline(always)]
     #[must_use]
     pub fn write<const N: usize>(&self, offset: usize, bytes: [u8; N]) -> Option<()> {
-        let place = self.place::<N>(offset)? as *mut [u8; N];
+        let place = place::<N>(self.start, self.end, offset)? as *mut [u8; N];
         // SAFETY: `place` checked that N bytes lie between the packet's start and end, which the kernel keeps
         // mapped and unshared while the program runs. An array of bytes has no alignment.
         unsafe { place.write(bytes) };
         Some(())
     }
+}
 
-    /// Where `N` bytes at `offset` start, if they all lie inside the packet. The verifier follows this
-    /// comparison: it is what makes the access legal.
-    ///
-    /// Unless the loader has `CAP_PERFMON`, the verifier wants every offset to be a constant of the instruction that
-    /// adds it. The compiler would rather choose an offset on several ways and add it where they meet, so it is kept
-    /// from knowing that these sums are sums.
-    #[inline(always)]
-    fn place<const N: usize>(&self, offset: usize) -> Option<usize> {
-        let mut place = self.start + offset;
-        // SAFETY: it copies a register to itself. (The kernel takes no line of debug information without an
-        // instruction, so there has to be one.)
-        unsafe {
-            asm!("{0} = {0}", inout(reg) place, options(pure, nomem, nostack, preserves_flags));
-        };
-        if place + N > self.end {
-            return None;
-        }
-        Some(place)
+/// Where `N` bytes at `offset` start, if they all lie between a packet's `start` and `end`. The verifier follows this
+/// comparison: it is what makes the access legal.
+///
+/// Unless the loader has `CAP_PERFMON`, the verifier wants every offset to be a constant of the instruction that
+/// adds it. The compiler would rather choose an offset on several ways and add it where they meet, so it is kept
+/// from knowing that these sums are sums.
+#[inline(always)]
+fn place<const N: usize>(start: usize, end: usize, offset: usize) -> Option<usize> {
+    let place = opaque(start + offset);
+    if place + N > end {
+        return None;
     }
+    Some(place)
+}
+
+/// A number of which the compiler knows nothing any more.
+#[inline(always)]
+pub(crate) fn opaque(mut number: usize) -> usize {
+    // SAFETY: it copies a register to itself. (The kernel takes no line of debug information without an
+    // instruction, so there has to be one.)
+    unsafe {
+        asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack, preserves_flags));
+    };
+    number
+}
+
+/// The `N` bytes at `offset`, if they all lie between `start` and `end`.
+///
+/// # Safety
+///
+/// `start` and `end` are those of the packet of this run of the program.
+#[inline(always)]
+pub(crate) unsafe fn read<const N: usize>(
+    start: usize,
+    end: usize,
+    offset: usize,
+) -> Option<[u8; N]> {
+    let place = place::<N>(start, end, offset)? as *const [u8; N];
+    // SAFETY: `place` checked that N bytes lie between the packet's start and end, which the kernel keeps
+    // mapped while the program runs. An array of bytes has no alignment, and any bytes are a value of it.
+    Some(unsafe { place.read() })
 }
 
 impl Frame for Packet {
     #[inline(always)]
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        let place = self.place::<N>(offset)? as *const [u8; N];
-        // SAFETY: `place` checked that N bytes lie between the packet's start and end, which the kernel keeps
-        // mapped while the program runs. An array of bytes has no alignment, and any bytes are a value of it.
-        Some(unsafe { place.read() })
+        // SAFETY: the start and the end are those that the kernel gave.
+        unsafe { read(self.start, self.end, offset) }
     }
 
     #[inline(always)]

@@ -82,6 +82,9 @@ const QUICK: [Path; 3] = [Path::Blocked, Path::Reply, Path::Allowed];
 /// The settings that a filter has without `CAP_PERFMON`.
 const WITHOUT_PERFMON: [Setting; 3] = [Setting::Reference, Setting::Addresses, Setting::Monitor];
 
+/// The settings for what is never answered: what is would be another packet after the first run.
+const REJECT: [Setting; 3] = [Setting::Reference, Setting::Addresses, Setting::Reject];
+
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
@@ -99,7 +102,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
         date: jiff::Timestamp::now().to_string(),
         machine: Machine::this().context("reading what machine this is")?,
     };
-    let progress = Progress::new(2 * (2 * paths.len() + 1))?;
+    let progress = Progress::new(2 * (2 * paths.len() + 1) + 2)?;
     stay_on_this_cpu().context("staying on one CPU")?;
     measure(paths, &regions, &progress, &mut report).map_err(|error| progress.explain(error))?;
     progress.finish();
@@ -128,7 +131,7 @@ fn measure(
             interface: &loopback,
             native: false,
         };
-        let rows = match privilege {
+        let measure = |paths| match privilege {
             Privilege::Full => {
                 measure_paths(Setting::PATHS, paths, regions, privilege, place, progress)
             }
@@ -136,7 +139,11 @@ fn measure(
                 measure_paths(WITHOUT_PERFMON, paths, regions, privilege, place, progress)
             }
         };
-        report.paths.extend(rows?);
+        report.paths.extend(measure(paths)?);
+        if privilege == Privilege::Full {
+            let rows = measure_paths(REJECT, &[Path::Reset], regions, privilege, place, progress);
+            report.paths.extend(rows?);
+        }
     }
     report
         .floods
@@ -209,7 +216,7 @@ fn measure_flood<A: Family>(regions: &Regions, progress: &Progress) -> anyhow::R
     // Some ranges are in no blocked country: special-purpose ones, which pass.
     let policy = Countries::China.policy();
     sources.retain(|&source| explain(&policy, regions, source.into()).verdict == Verdict::Drop);
-    let generator = Generator::load(&veth.client, &sources)?;
+    let generator = Generator::load_renewing(&veth.client, &sources)?;
     let mut filters = Filters::load(&Setting::FLOOD, regions, Privilege::Full, place)?;
     let rounds = Rounds::measure(&FLOOD, Setting::FLOOD, &[], |setting, frames| {
         filters.attach(setting)?;

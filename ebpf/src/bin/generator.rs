@@ -2,7 +2,7 @@
 //!
 //! Run by `BPF_PROG_TEST_RUN` with live frames (kernel 5.18): each run writes the next source address into
 //! the frame and redirects it. The kernel recycles the frames' pages without restoring them, so every run
-//! must write.
+//! must write; and all of the frame, if the receiving end changes it.
 #![no_std]
 #![no_main]
 #![allow(
@@ -13,7 +13,7 @@
 use aya_ebpf::{
     Global,
     bindings::xdp_action,
-    helpers::bpf_redirect,
+    helpers::{bpf_redirect, bpf_xdp_store_bytes},
     macros::{map, xdp},
     maps::{Array, PerCpuArray},
     programs::XdpContext,
@@ -41,6 +41,18 @@ static IP_VERSION: Global<u8> = Global::new(4);
 #[unsafe(no_mangle)]
 static INTERFACE: Global<u32> = Global::new(0);
 
+/// The frame as it is to be sent, but for its source.
+#[map]
+static FRAME: Array<[u8; LONGEST]> = Array::with_max_entries(1, 0);
+
+/// The longest frame that is written anew.
+const LONGEST: usize = 128;
+
+/// How long the frame is that every run writes anew; 0 where nobody changes more than its source. Set before the program
+/// is loaded.
+#[unsafe(no_mangle)]
+static FRAME_LENGTH: Global<u32> = Global::new(0);
+
 /// Where the source address stands in an untagged IPv4 frame.
 const IPV4_SOURCE: usize = 14 + 12;
 /// Where the source address stands in an untagged IPv6 frame.
@@ -61,6 +73,9 @@ fn send(context: &XdpContext) -> Option<u32> {
     let source = SOURCES.get(*run & SOURCE_MASK.load())?;
     *run = run.wrapping_add(1);
 
+    if FRAME_LENGTH.load() != 0 {
+        renew(context)?;
+    }
     let packet = Packet::of_one_buffer(context);
     if IP_VERSION.load() == 4 {
         let [a, b, c, d, ..] = *source;
@@ -71,4 +86,14 @@ fn send(context: &XdpContext) -> Option<u32> {
     // SAFETY: the helper takes numbers only, and refuses an interface that does not exist.
     let action = unsafe { bpf_redirect(INTERFACE.load(), 0) };
     u32::try_from(action).ok()
+}
+
+/// Writes the whole frame anew, for receivers that turn it into another one.
+#[inline(always)]
+fn renew(context: &XdpContext) -> Option<()> {
+    let frame = FRAME.get_ptr_mut(0)?;
+    // SAFETY: the context is the one that the kernel called us with; the loader says a length of at most `LONGEST`, which
+    // the verifier sees, and so many bytes are in the map's only element.
+    let failed = unsafe { bpf_xdp_store_bytes(context.ctx, 0, frame.cast(), FRAME_LENGTH.load()) };
+    (failed == 0).then_some(())
 }

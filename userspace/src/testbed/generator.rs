@@ -10,8 +10,8 @@ use std::{
 };
 
 use aya::{
-    Ebpf, EbpfLoader, TestRun as _, TestRunAttrs, TestRunOptions,
-    maps::Array,
+    Ebpf, EbpfLoader, Pod, TestRun as _, TestRunAttrs, TestRunOptions,
+    maps::{Array, MapData},
     programs::{ProgramError, Xdp},
     sys::SyscallError,
 };
@@ -29,6 +29,9 @@ pub const MOST_SOURCES: usize = 1 << 20;
 
 /// Frames that the kernel makes, sends and lets be received before it makes the next. A veth end queues 256.
 const BATCH: u32 = 64;
+
+/// The room for a frame in the generator's map.
+const LONGEST_FRAME: usize = 128;
 
 /// Frames in the first system call, from whose time the size of the next ones follows. Each call costs some
 /// 30 ms, in which the kernel makes a pool of pages and takes it apart again: calls should be few.
@@ -89,6 +92,24 @@ impl<'a> Generator<'a> {
     /// [`TestbedError::Sources`] when there are none or more than [`MOST_SOURCES`]; and when the kernel
     /// refuses the program.
     pub fn load<A: Address>(end: &'a End, sources: &[A]) -> Result<Self, TestbedError> {
+        Self::load_with(end, sources, false)
+    }
+
+    /// The same for a receiving end that may turn frames into others, as a filter does that answers them: each is written anew
+    /// as a whole, which takes some nanoseconds more.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn load_renewing<A: Address>(end: &'a End, sources: &[A]) -> Result<Self, TestbedError> {
+        Self::load_with(end, sources, true)
+    }
+
+    fn load_with<A: Address>(
+        end: &'a End,
+        sources: &[A],
+        renews: bool,
+    ) -> Result<Self, TestbedError> {
         let given = sources.len();
         let first = match sources {
             [first, ..] if given <= MOST_SOURCES => (*first).into(),
@@ -99,23 +120,29 @@ impl<'a> Generator<'a> {
         let slots = given.next_power_of_two() as u32;
         let version: u8 = if A::WIDTH == 32 { 4 } else { 6 };
 
+        let frame = Probe::new(0, first, Transport::Udp).to_frame()?;
+        let length = if renews { frame.len() } else { 0 };
         let failed = "loading";
         let mut ebpf = EbpfLoader::new()
             .override_global("SOURCE_MASK", &(slots - 1), true)
             .override_global("IP_VERSION", &version, true)
             .override_global("INTERFACE", &end.interface.index, true)
+            .override_global("FRAME_LENGTH", &u32::try_from(length).unwrap_or(0), true)
             .map_max_entries("SOURCES", slots)
             .load(object::GENERATOR)
             .map_err(TestbedError::generator(failed))?;
         fill(&mut ebpf, slots, sources)?;
+        let mut whole = [0; LONGEST_FRAME];
+        for (place, byte) in whole.iter_mut().zip(&frame) {
+            *place = *byte;
+        }
+        map_mut::<[u8; LONGEST_FRAME]>(&mut ebpf, "FRAME")?
+            .set(0, whole, 0)
+            .map_err(TestbedError::generator(FILLING))?;
         program_mut(&mut ebpf)?
             .load()
             .map_err(TestbedError::generator(failed))?;
-        Ok(Self {
-            end,
-            ebpf,
-            frame: Probe::new(0, first, Transport::Udp).to_frame()?,
-        })
+        Ok(Self { end, ebpf, frame })
     }
 
     /// Sends frames until a limit is reached, from one core. When it returns, all of them have been received or
@@ -172,10 +199,7 @@ fn chunk_of(time: Duration, each: Duration) -> u32 {
 
 /// Fills the map of sources, all of its slots.
 fn fill<A: Address>(ebpf: &mut Ebpf, slots: u32, sources: &[A]) -> Result<(), TestbedError> {
-    let failed = "filling the sources of";
-    let map = ebpf.map_mut("SOURCES").ok_or(Missing("map SOURCES"));
-    let map = map.map_err(TestbedError::generator(failed))?;
-    let mut array = Array::<_, [u8; 16]>::try_from(map).map_err(TestbedError::generator(failed))?;
+    let mut array = map_mut::<[u8; 16]>(ebpf, "SOURCES")?;
     for (slot, source) in (0..slots).zip(sources.iter().cycle()) {
         let octets = source.octets();
         let mut value = [0; 16];
@@ -185,9 +209,22 @@ fn fill<A: Address>(ebpf: &mut Ebpf, slots: u32, sources: &[A]) -> Result<(), Te
         }
         array
             .set(slot, value, 0)
-            .map_err(TestbedError::generator(failed))?;
+            .map_err(TestbedError::generator(FILLING))?;
     }
     Ok(())
+}
+
+const FILLING: &str = "filling the maps of";
+
+/// An array of the generator's.
+fn map_mut<'a, V: Pod>(
+    ebpf: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<Array<&'a mut MapData, V>, TestbedError> {
+    ebpf.map_mut(name)
+        .ok_or(Missing(name))
+        .map_err(TestbedError::generator(FILLING))
+        .and_then(|map| map.try_into().map_err(TestbedError::generator(FILLING)))
 }
 
 const PROGRAM: &str = "generate";
