@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use aya::{
     Ebpf,
-    programs::{TestRun as _, TestRunOptions, Xdp, XdpMode, xdp::XdpLinkId},
+    programs::{SchedClassifier, Xdp, XdpMode, xdp::XdpLinkId},
 };
 use geodrop::{
     datapath::{
@@ -155,11 +155,24 @@ impl Program {
             Self::Filter(generation) => Ok(generation.program()?),
         }
     }
+
+    /// The program at the way out, if there is one.
+    fn egress(&self) -> anyhow::Result<Option<&SchedClassifier>> {
+        match self {
+            Self::Reference(ebpf) => ebpf
+                .program(REFERENCE_EGRESS)
+                .and_then(|program| program.try_into().ok())
+                .context(MISSING)
+                .map(Some),
+            Self::Filter(generation) => Ok(generation.egress_program()?),
+        }
+    }
 }
 
-/// The reference's name in its kernel object.
+/// The references' names in their kernel object.
 const REFERENCE: &str = "reference";
-const MISSING: &str = "the kernel object has no program `reference`";
+const REFERENCE_EGRESS: &str = "reference_egress";
+const MISSING: &str = "the kernel object has not both references";
 
 fn reference_mut(ebpf: &mut Ebpf) -> anyhow::Result<&mut Xdp> {
     ebpf.program_mut(REFERENCE)
@@ -170,6 +183,11 @@ fn reference_mut(ebpf: &mut Ebpf) -> anyhow::Result<&mut Xdp> {
 fn reference() -> anyhow::Result<Program> {
     let mut ebpf = Ebpf::load(object::REFERENCE)?;
     reference_mut(&mut ebpf)?.load()?;
+    let egress: &mut SchedClassifier = ebpf
+        .program_mut(REFERENCE_EGRESS)
+        .and_then(|program| program.try_into().ok())
+        .context(MISSING)?;
+    egress.load()?;
     Ok(Program::Reference(ebpf))
 }
 
@@ -313,17 +331,30 @@ impl<'a> Filters<'a> {
     ///
     /// When the kernel refuses the run.
     pub fn send(&self, frame: &[u8]) -> anyhow::Result<()> {
-        for (_, program) in &self.programs {
-            if let Program::Filter(generation) = program
-                && let Some(egress) = generation.egress_program()?
+        for (setting, program) in &self.programs {
+            if setting.knows_replies()
+                && let Some(egress) = program.egress()?
             {
-                egress.test_run(TestRunOptions {
-                    data_in: Some(frame),
-                    ..TestRunOptions::default()
-                })?;
+                test_run::run(egress, frame, 1)?;
             }
         }
         Ok(())
+    }
+
+    /// How much CPU time so many runs of what a setting has at the way out take, on a frame that this host sends.
+    ///
+    /// # Errors
+    ///
+    /// When it has nothing there, and when the kernel refuses.
+    pub fn time_egress(
+        &self,
+        setting: Setting,
+        frame: &[u8],
+        runs: u64,
+    ) -> anyhow::Result<Duration> {
+        let egress = self.program(setting)?.egress()?;
+        let egress = egress.with_context(|| format!("{} looks at nothing", setting.name()))?;
+        Ok(test_run::time(egress, frame, runs)?)
     }
 }
 

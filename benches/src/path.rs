@@ -124,11 +124,56 @@ impl Path {
     }
 }
 
+/// What this host sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// A datagram to an address that is not blocked.
+    Datagram,
+    /// One to a blocked address: that is noted.
+    DatagramToBlocked,
+    /// A TCP segment that opens nothing, as nearly all are, to a blocked address.
+    Segment,
+}
+
+impl Sent {
+    /// All that is measured.
+    pub const ALL: [Self; 3] = [Self::Datagram, Self::DatagramToBlocked, Self::Segment];
+
+    /// The name, as it stands in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Datagram => "out, UDP to allowed",
+            Self::DatagramToBlocked => "out, UDP to blocked",
+            Self::Segment => "out, TCP ACK to blocked",
+        }
+    }
+
+    /// The frame, of IPv4 or IPv6.
+    ///
+    /// # Errors
+    ///
+    /// Never, as there is no padding.
+    pub fn frame(self, is_ipv6: bool) -> anyhow::Result<Vec<u8>> {
+        let (peers, transport) = match self {
+            Self::Datagram => (ALLOWED, Transport::Udp),
+            Self::DatagramToBlocked => (BLOCKED, Transport::Udp),
+            Self::Segment => (BLOCKED, Transport::TcpSyn),
+        };
+        let mut frame = Probe::new(0, peers[usize::from(is_ipv6)], transport).to_frame()?;
+        if self == Self::Segment {
+            frame[transport_offset(is_ipv6) + TCP_FLAGS] = TCP_ACK;
+        }
+        Ok(reversed(&frame, is_ipv6))
+    }
+}
+
 const ETHERNET: usize = 14;
 
-/// Where in a TCP header the flags stand, and the one that says RST (RFC 9293 section 3.1).
+/// Where in a TCP header the flags stand, and those that say RST and ACK (RFC 9293 section 3.1).
 const TCP_FLAGS: usize = 13;
 const TCP_RST: u8 = 0x04;
+const TCP_ACK: u8 = 0x10;
 
 const fn transport_offset(is_ipv6: bool) -> usize {
     ETHERNET + if is_ipv6 { 40 } else { 20 }

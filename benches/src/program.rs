@@ -15,6 +15,9 @@ use crate::{
 pub struct Report {
     /// What one packet costs, again and again the same: a row for each family, packet and setting.
     pub paths: Vec<Row>,
+    /// What noting the flow of a packet costs that this host sends, again and again the same: a row for each family and packet.
+    /// A filter that judges by address alone has nothing there.
+    pub egress: Vec<Row>,
     /// What each packet of a flood from tens of thousands of blocked addresses costs on one core, with what it costs to make and
     /// to receive it: a row for each family and setting.
     pub floods: Vec<Row>,
@@ -72,11 +75,13 @@ pub struct Case {
 }
 
 impl Row {
-    /// The rows of settings, of which the first is the reference and the second judges by address alone.
+    /// The rows of settings, of which the first is the reference, and `addresses` the place of the one that judges by address
+    /// alone.
     #[must_use]
     pub fn of<const N: usize>(
         case: Case,
         settings: [Setting; N],
+        addresses: usize,
         passes: impl Fn(Setting) -> bool,
         rounds: &Rounds<N>,
     ) -> Vec<Self> {
@@ -88,7 +93,7 @@ impl Row {
             };
             let (ns, interval) = estimate(None);
             let (over_reference_ns, over_reference_interval) = estimate(Some(0));
-            let (over_addresses_ns, over_addresses_interval) = estimate(Some(1));
+            let (over_addresses_ns, over_addresses_interval) = estimate(Some(addresses));
             Self {
                 family: case.family,
                 packet: case.packet,

@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use aya::programs::{ProgramError, TestRun as _, TestRunOptions, TestRunResult, Xdp};
+use aya::programs::{ProgramError, TestRun, TestRunOptions, TestRunResult};
 
 use crate::measure::cpu_time;
 
@@ -52,8 +52,23 @@ pub(crate) fn awake<T>(work: impl FnOnce() -> T) -> T {
     })
 }
 
+/// A program that takes a frame.
+pub(crate) trait TakesFrames:
+    for<'a> TestRun<Opts<'a> = TestRunOptions<'a>, Result = TestRunResult>
+{
+}
+
+impl<P> TakesFrames for P where
+    P: for<'a> TestRun<Opts<'a> = TestRunOptions<'a>, Result = TestRunResult>
+{
+}
+
 /// Runs a program so many times on a frame, in one system call.
-pub(crate) fn run(program: &Xdp, frame: &[u8], repeat: u32) -> Result<TestRunResult, ProgramError> {
+pub(crate) fn run(
+    program: &impl TakesFrames,
+    frame: &[u8],
+    repeat: u32,
+) -> Result<TestRunResult, ProgramError> {
     program.test_run(TestRunOptions {
         data_in: Some(frame),
         repeat,
@@ -62,7 +77,11 @@ pub(crate) fn run(program: &Xdp, frame: &[u8], repeat: u32) -> Result<TestRunRes
 }
 
 /// How much CPU time so many runs of a program take, one system call after another.
-pub(crate) fn time(program: &Xdp, frame: &[u8], runs: u64) -> Result<Duration, ProgramError> {
+pub(crate) fn time(
+    program: &impl TakesFrames,
+    frame: &[u8],
+    runs: u64,
+) -> Result<Duration, ProgramError> {
     let mut left = runs;
     let start = cpu_time();
     while left > 0 {

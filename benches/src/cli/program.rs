@@ -19,7 +19,7 @@ use geodrop_bench::{
     filters::{Filters, Place, Setting},
     machine::Machine,
     measure::{Effort, Rounds, stay_on_this_cpu},
-    path::Path,
+    path::{Path, Sent},
     privilege::Privilege,
     program::{Case, Report, Row},
     tables::{Countries, Table},
@@ -30,8 +30,8 @@ use super::{command, progress::Progress, text};
 
 /// What a packet costs, by its way through the filter and by what the filter does
 ///
-/// Two tables. The first: one packet again and again, by `BPF_PROG_TEST_RUN`, so that all it reads is in the caches; what
-/// a lookup costs over many addresses, `geodrop-bench lookup` tells. The second: a flood of UDP packets from 65,536
+/// Three tables. The first two: one packet again and again, by `BPF_PROG_TEST_RUN`, so that all it reads is in the caches; what
+/// a lookup costs over many addresses, `geodrop-bench lookup` tells. The second is what noting flows costs on the way out. The third: a flood of UDP packets from 65,536
 /// blocked addresses through a veth pair in network namespaces of its own, native mode, on one core, with what it costs to make
 /// and to receive a packet. Each setting is compared with a program that drops everything unseen and with a filter that judges by
 /// address alone, within rounds; medians, with the interval that holds the true one with a probability of 95 %.
@@ -51,7 +51,7 @@ JSON of `program`:
   {\"paths\": [{\"family\", \"packet\", \"setting\", \"perfmon\", \"passes\", \"ns\", \"over_reference_ns\",
     \"over_addresses_ns\", and an interval of each: \"interval\", \"over_reference_interval\",
     \"over_addresses_interval\": [low, high], \"rounds\"}],
-   \"floods\": the same, \"quick\", \"command\", \"version\", \"date\", \"machine\"}";
+   \"egress\" and \"floods\": the same, \"quick\", \"command\", \"version\", \"date\", \"machine\"}";
 
 /// How much is measured of a packet.
 const PATH: Effort = Effort {
@@ -95,6 +95,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let paths: &[Path] = if arguments.quick { &QUICK } else { &Path::ALL };
     let mut report = Report {
         paths: Vec::new(),
+        egress: Vec::new(),
         floods: Vec::new(),
         quick: arguments.quick,
         command: command(),
@@ -102,7 +103,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
         date: jiff::Timestamp::now().to_string(),
         machine: Machine::this().context("reading what machine this is")?,
     };
-    let progress = Progress::new(2 * (2 * paths.len() + 1) + 2)?;
+    let progress = Progress::new(2 * (2 * paths.len() + 1 + Sent::ALL.len() + 1))?;
     stay_on_this_cpu().context("staying on one CPU")?;
     measure(paths, &regions, &progress, &mut report).map_err(|error| progress.explain(error))?;
     progress.finish();
@@ -143,6 +144,7 @@ fn measure(
         if privilege == Privilege::Full {
             let rows = measure_paths(REJECT, &[Path::Reset], regions, privilege, place, progress);
             report.paths.extend(rows?);
+            report.egress = measure_egress(regions, place, progress)?;
         }
     }
     report
@@ -189,9 +191,37 @@ fn measure_paths<const N: usize>(
             rows.extend(Row::of(
                 case,
                 settings,
+                1,
                 |setting| path.passes(setting),
                 &rounds,
             ));
+            progress.end();
+        }
+    }
+    Ok(rows)
+}
+
+fn measure_egress(
+    regions: &Regions,
+    place: Place<'_>,
+    progress: &Progress,
+) -> anyhow::Result<Vec<Row>> {
+    let settings = [Setting::Reference, Setting::Replies];
+    let filters = Filters::load(&settings, regions, Privilege::Full, place)?;
+    let mut rows = Vec::new();
+    for (family, is_ipv6) in [(Ipv4Addr::NAME, false), (Ipv6Addr::NAME, true)] {
+        for sent in Sent::ALL {
+            let case = Case {
+                family,
+                packet: sent.name(),
+                perfmon: true,
+            };
+            progress.begin(format!("{family} {}", case.packet))?;
+            let frame = sent.frame(is_ipv6)?;
+            let rounds = Rounds::measure(&PATH, settings, &[], |setting, runs| {
+                filters.time_egress(setting, &frame, runs)
+            })?;
+            rows.extend(Row::of(case, settings, 0, |_| true, &rounds));
             progress.end();
         }
     }
@@ -231,5 +261,5 @@ fn measure_flood<A: Family>(regions: &Regions, progress: &Progress) -> anyhow::R
         ensure!(passed == 0, "{}: {passed} packets passed", setting.name());
     }
     progress.end();
-    Ok(Row::of(case, Setting::FLOOD, |_| false, &rounds))
+    Ok(Row::of(case, Setting::FLOOD, 1, |_| false, &rounds))
 }

@@ -26,7 +26,7 @@ pub static GENERATOR: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/
 /// The programs that measure lookups.
 pub static LOOKUP_BENCH: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lookup_bench"));
 
-/// The program that drops every packet and looks at none, for benches.
+/// The programs that look at no packet, for benches.
 pub static REFERENCE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/reference"));
 
 /// Where `value_size` stands in a map's definition, `struct bpf_map_def`: after its type and the size of its key.

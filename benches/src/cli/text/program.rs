@@ -18,6 +18,11 @@ pub(in crate::cli) fn write(output: &mut impl Write, report: &Report) -> io::Res
     write_rows(output, &without)?;
     writeln!(
         output,
+        "\nNanoseconds of a packet that goes out, where replies are told"
+    )?;
+    write_rows(output, &report.egress.iter().collect::<Vec<_>>())?;
+    writeln!(
+        output,
         "\nNanoseconds of each packet of a flood on one core, with making and receiving it"
     )?;
     write_rows(output, &report.floods.iter().collect::<Vec<_>>())
