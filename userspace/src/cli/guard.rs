@@ -69,6 +69,14 @@ fn look(resolved: &Resolved, share: &Share) -> anyhow::Result<Vec<guard::Endange
         interfaces, policy, ..
     } = share;
     let peers = guard::peers(interfaces).context("looking for whom a filter must not cut off")?;
+    if !peers.unseen.is_empty() {
+        let unseen: Vec<_> = peers.unseen.iter().map(ToString::to_string).collect();
+        warn(format_args!(
+            "note: sessions held by others are not guarded, since this process may not read their connections, which takes \
+             root or CAP_SYS_PTRACE ({})",
+            unseen.join("; ")
+        ));
+    }
     // Of no consequence, so no reason to refuse anything.
     if let Ok(bystanders) = guard::bystanders(policy, &resolved.regions, &peers) {
         tell(&bystanders);

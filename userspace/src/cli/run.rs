@@ -6,6 +6,7 @@ mod files;
 mod interfaces;
 mod log;
 mod report;
+mod service;
 mod signals;
 
 use std::process::ExitCode;
@@ -16,8 +17,9 @@ use clap::Args;
 use self::{
     care::Care,
     events::{Event, Events},
+    service::Manager,
 };
-use super::options::FilterOptions;
+use super::{options::FilterOptions, warn};
 
 /// Filter in the foreground, until Ctrl-C
 ///
@@ -27,6 +29,8 @@ use super::options::FilterOptions;
 ///
 /// An interface that goes away and comes back is filtered again, and so is one that the configuration names and that
 /// appears later.
+///
+/// Run by systemd with Type=notify, it tells when filters are in force, when it reloads, and that it is alive.
 ///
 /// With --config, SIGHUP (and `geodrop reload`, which waits for the outcome) reads everything anew and replaces the
 /// filter in one step. Where that fails, what was in force stays in force. Without --config, SIGHUP ends the run.
@@ -72,17 +76,26 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut events = runtime.block_on(async { Events::new(arguments) })?;
 
     let mut care = Care::of(arguments)?;
+    let mut manager = Manager::default();
+    manager.ready(care.summary());
     while care.goes_on() {
         // What is done about an event asks the kernel things that take event loops of their own.
         match runtime.block_on(events.next(care.logs_packets())) {
             Event::End => break,
-            Event::Hangup => care.reload_on_signal(),
+            Event::Hangup => {
+                service::reloading();
+                care.reload_on_signal();
+                manager.ready(care.summary());
+            }
             Event::Interfaces => care.look_for_interfaces(),
             Event::Clock => care.follow_clock(),
             Event::Look => care.look(),
             Event::Log => care.print_log(),
             Event::Files => care.reload_if_files_changed(),
+            Event::Alive => service::alive(),
         }
+        manager.status(care.summary());
     }
+    service::stopping();
     Ok(care.end())
 }

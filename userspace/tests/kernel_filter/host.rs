@@ -197,15 +197,29 @@ impl Host {
         }
     }
 
+    /// Starts a command whose output is piped, and waits for nothing.
+    pub(crate) fn spawn(&self, mut command: Command) -> Run {
+        let mut child = self.veth.server.run(|| command.spawn()).unwrap().unwrap();
+        let output = child.stdout.take().map(BufReader::new);
+        Run { child, output }
+    }
+
+    /// Runs a verb that knows no pins, which must succeed; returns what it printed.
+    pub(crate) fn bare(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_geodrop"));
+        command.args(arguments);
+        let output = self.veth.server.run(|| command.output()).unwrap().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Starts `geodrop run` on the host, and waits until it says on standard error that an interface is not there.
     pub(crate) fn run_without(&self, interface: &str, arguments: &[&str]) -> Run {
         let mut command = self.command(&[&["run"], arguments].concat());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = self.veth.server.run(|| command.spawn()).unwrap().unwrap();
-        let output = child.stdout.take().map(BufReader::new);
-        let mut error = BufReader::new(child.stderr.take().unwrap());
-        // It ends with the test, whatever follows.
-        let mut run = Run { child, output };
+        let mut run = self.spawn(command);
+        let mut error = BufReader::new(run.child.stderr.take().unwrap());
         let expected = format!("geodrop: {interface} is not there");
         let mut line = String::new();
         while !line.starts_with(&expected) {

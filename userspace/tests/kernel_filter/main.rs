@@ -22,4 +22,5 @@ mod privileges;
 mod reject;
 mod reload;
 mod replies;
+mod service;
 mod trial;

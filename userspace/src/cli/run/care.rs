@@ -164,6 +164,28 @@ impl<'a> Care<'a> {
         Ok(())
     }
 
+    /// What is filtered and what is waited for, in one line.
+    pub(super) fn summary(&self) -> String {
+        let names = |filters: &[Filter]| -> Vec<String> {
+            let names = filters.iter().map(|filter| filter.interface.name.clone());
+            names.collect()
+        };
+        let mut parts = Vec::new();
+        let filtered = names(&self.filters);
+        if !filtered.is_empty() {
+            parts.push(format!("filtering {}", filtered.join(", ")));
+        }
+        let mut awaited = names(&self.lost);
+        awaited.extend(self.standbys.iter().map(|(name, _)| name.clone()));
+        if !awaited.is_empty() {
+            parts.push(format!("waiting for {}", awaited.join(", ")));
+        }
+        if self.tried.is_some() {
+            parts.push("on trial".to_owned());
+        }
+        parts.join("; ")
+    }
+
     /// Whether one of the filters is on the interface with this index.
     pub(super) fn filters_interface(&self, index: u32) -> bool {
         let mut filters = self.filters.iter();

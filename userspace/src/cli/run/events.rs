@@ -36,6 +36,8 @@ pub(super) enum Event {
     Log,
     /// It is time to look at the files.
     Files,
+    /// It is time to let the service manager know that this loop runs.
+    Alive,
 }
 
 /// Where events come from.
@@ -46,6 +48,7 @@ pub(super) struct Events {
     look: Interval,
     log: Interval,
     files: Option<Interval>,
+    alive: Option<Interval>,
 }
 
 impl Events {
@@ -58,6 +61,11 @@ impl Events {
             look: interval(WATCH),
             log: interval(DRAIN),
             files: arguments.watch.then(|| interval(POLL)),
+            // Twice in the time after which it takes silence for death.
+            alive: sd_notify::watchdog_enabled()
+                .map(|time| time / 2)
+                .filter(|half| !half.is_zero())
+                .map(interval),
         })
     }
 
@@ -73,6 +81,7 @@ impl Events {
             _ = self.look.tick() => Event::Look,
             _ = self.log.tick(), if logs => Event::Log,
             () = tick(self.files.as_mut()) => Event::Files,
+            () = tick(self.alive.as_mut()) => Event::Alive,
         }
     }
 }
