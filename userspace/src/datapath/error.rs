@@ -25,6 +25,16 @@ pub enum DatapathError {
         path: PathBuf,
     },
 
+    /// Nothing may be pinned.
+    #[error(
+        "this user may not make {path}; run it as root, or name a directory of a bpf file system that this user owns with \
+         --pin-root (`mount -t bpf bpf DIR`, `chown` it, --pin-root DIR/geodrop)"
+    )]
+    Unwritable {
+        /// The directory.
+        path: PathBuf,
+    },
+
     /// The kernel is too old for something that the policy asks for.
     #[error(
         "{what} needs Linux {version} or newer; leave it out of the policy, or update the kernel"

@@ -186,7 +186,12 @@ fn make_directory(path: &Path) -> Result<(), DatapathError> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(DatapathError::pin("making the directory", path))
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => DatapathError::Unwritable {
+                path: path.to_owned(),
+            },
+            _ => DatapathError::pin("making the directory", path)(error),
+        })
 }
 
 /// What is in a directory; nothing if it does not exist.
