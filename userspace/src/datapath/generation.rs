@@ -6,7 +6,6 @@
 use std::{
     io,
     os::fd::{AsFd as _, BorrowedFd},
-    path::{Path, PathBuf},
 };
 
 use aya::{
@@ -20,6 +19,7 @@ use geodrop_common::control::Control;
 use super::{
     clock, control,
     counters::Counters,
+    draft::Pinning,
     error::DatapathError,
     interface::Interface,
     link::{Link, ModeChoice, NewLink},
@@ -61,40 +61,6 @@ pub struct Generation {
     replies: bool,
     wants_replies: bool,
     held_back: bool,
-}
-
-/// Where a generation's maps are pinned, and which of them are there already.
-pub(super) struct Pinning {
-    pub(super) counters: PathBuf,
-    pub(super) exceptions: PathBuf,
-    pub(super) control: PathBuf,
-    pub(super) flows: PathBuf,
-    pub(super) contacted: PathBuf,
-    pub(super) ipv4: PathBuf,
-    pub(super) ipv6: PathBuf,
-    /// Where the way back to the generation before is pinned, if this one is on trial.
-    pub(super) predecessor: Option<PathBuf>,
-    /// The tables are pinned already, filled by a generation of the same plan on another interface.
-    pub(super) filled: bool,
-}
-
-impl Pinning {
-    /// The maps that a generation with this engine pins, by their names in the kernel object.
-    fn maps(&self, engine: Engine, replies: bool) -> Vec<(&'static str, &Path)> {
-        let [ipv4, ipv6] = tables::maps_of(engine);
-        let mut maps = vec![
-            ("COUNTERS", self.counters.as_path()),
-            ("EXCEPTIONS", &self.exceptions),
-            ("CONTROL", &self.control),
-            (ipv4, &self.ipv4),
-            (ipv6, &self.ipv6),
-        ];
-        if replies {
-            maps.push(("FLOWS", &self.flows));
-            maps.push(("CONTACTED", &self.contacted));
-        }
-        maps
-    }
 }
 
 impl Generation {

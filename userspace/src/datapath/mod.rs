@@ -12,7 +12,7 @@
 //! - [`exceptions`]: what is decided for single addresses while it runs.
 //! - [`link_events`]: when interfaces appear, go, or change.
 //! - `egress`: the program that notes what this host begins.
-//! - `link`, [`interface`], `tables`, [`image`], [`fill`], `brief`, `cell`, `sys`: what these stand on.
+//! - `link`, [`interface`], `tables`, [`image`], [`fill`], `brief`, `cell`, `draft`, `sys`: what these stand on.
 
 pub mod about;
 mod brief;
@@ -20,6 +20,7 @@ mod cell;
 pub mod clock;
 mod control;
 pub mod counters;
+mod draft;
 mod egress;
 pub mod engine;
 mod error;

@@ -14,11 +14,13 @@ use jiff::Timestamp;
 use super::{
     about::About,
     brief::Turn,
-    cell, egress,
+    cell,
+    draft::Draft,
+    egress,
     error::DatapathError,
     exceptions,
     filter::{Filter, Request, detach_place},
-    generation::{Generation, Pinning},
+    generation::Generation,
     interface::{Interface, Mode},
     link::{Link, ModeChoice},
     pins::{GenerationPins, Lock, Place, Root, remove_pin},
@@ -33,55 +35,6 @@ struct Present {
     link: Link,
     mode: Mode,
     program: u32,
-}
-
-/// The pins of a generation that is not in force for good yet: dropped, they are removed, so that a failure
-/// leaves no trace.
-#[derive(Debug)]
-struct Draft {
-    place: Place,
-    pins: GenerationPins,
-    kept: bool,
-}
-
-impl Draft {
-    /// An empty one, after all generations that are at a place.
-    fn at(place: Place) -> Result<Self, DatapathError> {
-        Ok(Self {
-            pins: place.next_generation()?,
-            place,
-            kept: false,
-        })
-    }
-
-    /// Where its maps are to be pinned.
-    fn pinning(&self, on_trial: bool, filled: bool) -> Pinning {
-        let Self { place, pins, .. } = self;
-        Pinning {
-            counters: place.counters(),
-            exceptions: place.exceptions(),
-            control: pins.control(),
-            flows: place.flows(),
-            contacted: place.contacted(),
-            ipv4: pins.ipv4(),
-            ipv6: pins.ipv6(),
-            predecessor: on_trial.then(|| pins.predecessor()),
-            filled,
-        }
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if self.kept {
-            return;
-        }
-        // Nothing better can be done about an error here: the next command removes left-overs.
-        let _ = self.pins.remove();
-        if !self.place.link().exists() {
-            let _ = self.place.remove();
-        }
-    }
 }
 
 /// A generation, whole and pinned, that is not under the link yet.
