@@ -18,6 +18,10 @@ const COUNTRIES: u16 = 16;
 /// How far behind a country's slot stands the one of its packets that pass.
 const ADMITTED: u16 = 1024;
 
+/// Below it stand all slots that refused packets count in.
+pub const REFUSED: u32 = ADMITTED as u32;
+const _: () = assert!(COUNTRIES + 26 * 26 <= ADMITTED);
+
 /// Packets and their bytes, as one element of the counter array on one CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]

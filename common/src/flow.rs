@@ -27,6 +27,12 @@ use crate::{
     },
 };
 
+/// How many flows are noted at a time.
+pub const MOST_FLOWS: u32 = 1 << 16;
+
+/// How many elements the table of contacted addresses has. A power of two, so that a mask bounds an index.
+pub const CONTACTED: u32 = 1 << 14;
+
 const SECOND: u64 = 1_000_000_000;
 
 /// How long a TCP flow may be idle. Less than the 2 h 4 min that RFC 5382 (REQ-5) asks of a NAT, for a flow that is

@@ -28,6 +28,7 @@ pub mod ports;
 pub mod rate_limit;
 pub mod reach;
 pub mod refusal;
+pub mod report;
 pub mod sketch;
 pub mod source;
 pub mod table;

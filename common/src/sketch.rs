@@ -14,6 +14,10 @@ pub const REGISTERS: usize = 1024;
 const MASK: u64 = 1023;
 const _: () = assert!(MASK + 1 == REGISTERS as u64);
 
+/// The standard error of an estimate, as a share of it.
+pub const STANDARD_ERROR: f64 = 1.04 / 32.0;
+const _: () = assert!(32 * 32 == REGISTERS);
+
 /// The highest rank: of 32 bits that are all zero. Only of 2³² sources a register would it be reached.
 pub const HIGHEST: u8 = 33;
 
@@ -54,6 +58,14 @@ impl Mark {
     pub const fn rank(self) -> u8 {
         self.rank
     }
+
+    /// Whether a register is less than that. Mostly it is not: then nothing need be written, and the cache line stays
+    /// shared.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_new_to(self, register: u8) -> bool {
+        register < self.rank
+    }
 }
 
 /// The registers: the value of a BPF map. Empty when all zero, as an element of an array map is at first.
@@ -73,13 +85,10 @@ impl Sketch {
         Self { registers }
     }
 
-    /// Notes a source. Two CPUs that do so at once may lose one of two marks in the same register, until that source's
-    /// next packet.
-    #[inline(always)]
+    /// Notes a source.
     pub fn note(&mut self, mark: Mark) {
-        // Mostly it is there already: then nothing is written, and the cache line stays shared.
         if let Some(register) = self.registers.get_mut(mark.register)
-            && *register < mark.rank
+            && mark.is_new_to(*register)
         {
             *register = mark.rank;
         }

@@ -34,13 +34,11 @@ use crate::{
 
 /// The flows. Outlives generations. The loader leaves it small where replies are judged as all other packets.
 #[map]
-static FLOWS: LruHashMap<FlowKey, FlowState> = LruHashMap::with_max_entries(65536, 0);
+static FLOWS: LruHashMap<FlowKey, FlowState> = LruHashMap::with_max_entries(flow::MOST_FLOWS, 0);
 
 /// When a flow to some address was last noted, by a hash of the address; several share an element. Outlives generations.
 #[map]
-static CONTACTED: Array<u64> = Array::with_max_entries(CONTACTED_SLOTS, 0);
-
-const CONTACTED_SLOTS: u32 = 1 << 14;
+static CONTACTED: Array<u64> = Array::with_max_entries(flow::CONTACTED, 0);
 
 /// Flows of UDP that somebody outside began, while the filter let pass what it would drop: what this host answers then,
 /// it has not opened. Of these a flood can fill the map, but only while all passes anyway.
@@ -222,7 +220,7 @@ fn would_be_refused<P: Far>(policy: Policy<P>, key: &FlowKey, family: Family) ->
 /// The element of the table of contacted addresses for a hash; never `None`, as it is inside.
 #[inline(always)]
 fn contacted(hash: u32) -> Option<*mut u64> {
-    CONTACTED.get_ptr_mut(hash & (CONTACTED_SLOTS - 1))
+    CONTACTED.get_ptr_mut(hash & (flow::CONTACTED - 1))
 }
 
 /// Whether a flow is noted, and was not idle for too long; then this packet counts as its last.

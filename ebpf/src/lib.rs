@@ -16,11 +16,13 @@
 
 pub mod address;
 pub mod answer;
+pub mod counters;
 pub mod far;
 pub mod flows;
 pub mod lpm;
 pub mod multibit;
 pub mod packet;
+pub mod report;
 pub mod rules;
 
 /// Nothing in these programs can panic, and the verifier would refuse a loop that never ends: this only

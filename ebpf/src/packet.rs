@@ -31,11 +31,19 @@ impl Packet {
     #[inline(always)]
     #[must_use]
     pub fn of_several_buffers(context: &XdpContext) -> Self {
+        // SAFETY: the helper takes the context that the kernel called us with, and only reads it.
+        let length = unsafe { bpf_xdp_get_buff_len(context.ctx) };
+        Self::of_length(context, length)
+    }
+
+    /// The packet of this run, which has so many bytes in all its buffers.
+    #[inline(always)]
+    #[must_use]
+    pub fn of_length(context: &XdpContext, length: u64) -> Self {
         Self {
             start: context.data(),
             end: context.data_end(),
-            // SAFETY: the helper takes the context that the kernel called us with, and only reads it.
-            length: unsafe { bpf_xdp_get_buff_len(context.ctx) },
+            length,
         }
     }
 

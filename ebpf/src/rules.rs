@@ -173,7 +173,12 @@ impl<P: Far> Rules for Policy<P> {
 
 /// Where a packet goes to, as a word: see [`far`](crate::far) for why this is a function of its own.
 #[inline(never)]
-fn reach<P: Far>(context: *mut c_void, length: usize, offset: usize, is_ipv6: bool) -> u32 {
+pub(crate) fn reach<P: Far>(
+    context: *mut c_void,
+    length: usize,
+    offset: usize,
+    is_ipv6: bool,
+) -> u32 {
     // SAFETY: the caller has it from the frame of this run.
     let packet = unsafe { P::of_context(context, length) };
     Reach::of(&packet, ip_header(offset, is_ipv6)).word()

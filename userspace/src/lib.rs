@@ -15,4 +15,4 @@ pub mod range;
 pub mod table;
 pub mod testbed;
 
-pub use geodrop_common::{Action, Class, Counter, Entry, Rule, Slot};
+pub use geodrop_common::{Action, Class, Counter, Entry, Rule, Slot, reach::Reach, sketch};

@@ -17,21 +17,19 @@ use aya_ebpf::{
     EbpfContext,
     bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
     macros::{classifier, map, xdp},
-    maps::{PerCpuArray, ProgramArray},
+    maps::ProgramArray,
     programs::{TcContext, XdpContext},
 };
-use geodrop_common::{Action, Counter, Frame, Judgement, Slot, counter, judge};
+use geodrop_common::{Action, Frame, Judgement, judge};
 use geodrop_ebpf::{
     answer::answer,
-    far::{Far, FarPacket, Nothing, Segment},
+    counters,
+    far::{Far, FarPacket, NearPacket, Segment},
     flows,
     packet::Packet,
+    report,
     rules::{Policy, only_monitor, trial_is_over},
 };
-
-/// Packets and bytes by [`Slot`], one set a CPU. Outlives the program: a reload takes it over.
-#[map]
-static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(counter::CAPACITY, 0);
 
 /// The program of the generation before, for one that is on trial; empty if there was none.
 #[map]
@@ -46,20 +44,6 @@ fn give_way(context: &XdpContext) -> u32 {
     xdp_action::XDP_PASS
 }
 
-/// Counts one packet of `bytes` bytes.
-#[inline(always)]
-fn count(slot: Slot, bytes: u64) {
-    // Never `None`: a slot is below the array's capacity. The verifier wants to see the check.
-    let Some(counter) = COUNTERS.get_ptr_mut(slot.number().into()) else {
-        return;
-    };
-    // SAFETY: the kernel returned this CPU's element of the array, which lives as long as the map and is
-    // aligned to 8 bytes. No other CPU writes it, and a receiving CPU runs one packet through XDP at a time.
-    let counter = unsafe { &mut *counter };
-    counter.packets = counter.packets.wrapping_add(1);
-    counter.bytes = counter.bytes.wrapping_add(bytes);
-}
-
 /// Judges and counts a packet. Returns what becomes of it, and what would if the filter enforced.
 #[inline(always)]
 fn filter<C: EbpfContext, F: Frame, P: Far>(
@@ -69,7 +53,7 @@ fn filter<C: EbpfContext, F: Frame, P: Far>(
 ) -> (Action, Judgement) {
     let judgement = judge(frame, &Policy(packet));
     let bytes = frame.length() as u64;
-    count(judgement.slot, bytes);
+    counters::count(judgement.slot, bytes);
     let action = if only_monitor() {
         Action::Pass
     } else {
@@ -79,6 +63,7 @@ fn filter<C: EbpfContext, F: Frame, P: Far>(
         && action == Action::Pass
     {
         flows::note_inbound(packet, ip);
+        report::collect(packet, ip, judgement.slot, bytes);
     }
     aya_log_ebpf::debug!(
         context,
@@ -109,7 +94,9 @@ fn geodrop(context: XdpContext) -> u32 {
     if trial_is_over() {
         return give_way(&context);
     }
-    xdp_action(filter(&context, &Packet::of_one_buffer(&context), Nothing).0)
+    let frame = Packet::of_one_buffer(&context);
+    let packet = NearPacket::of(&context, frame.length());
+    xdp_action(filter(&context, &frame, packet).0)
 }
 
 /// The filter for packets of one or several buffers, for loaders without `CAP_PERFMON`: without rules for ports and without
@@ -122,7 +109,8 @@ fn geodrop_near(context: XdpContext) -> u32 {
         return give_way(&context);
     }
     let frame = Packet::of_several_buffers(&context);
-    xdp_action(filter(&context, &frame, Nothing).0)
+    let packet = NearPacket::of(&context, frame.length());
+    xdp_action(filter(&context, &frame, packet).0)
 }
 
 /// The filter for packets of one or several buffers.

@@ -8,7 +8,6 @@ use geodrop::{
     datapath::{
         exceptions::{self, Decision},
         interface::Interface,
-        status,
     },
 };
 
@@ -74,14 +73,7 @@ fn address(text: &str) -> Result<IpAddr, super::Usage> {
 
 pub(super) fn run(arguments: &Arguments, action: Action) -> anyhow::Result<ExitCode> {
     let root = arguments.pins.root();
-    let interfaces = if arguments.interface.is_empty() {
-        status::filtered(&root)?
-    } else {
-        options::interfaces(&arguments.interface)?
-    };
-    if interfaces.is_empty() {
-        anyhow::bail!("no filter is attached; `geodrop attach -i IFACE` attaches one");
-    }
+    let interfaces = options::filtered(&root, &arguments.interface)?;
     if arguments.list {
         return list(arguments, &interfaces);
     }

@@ -32,7 +32,7 @@ pub(super) struct CountersReport {
 }
 
 /// Packets and their bytes.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Count {
     pub(super) packets: u64,
     pub(super) bytes: u64,

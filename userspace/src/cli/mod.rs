@@ -15,6 +15,7 @@ mod json;
 mod lookup;
 mod options;
 mod reload;
+mod report;
 mod run;
 mod status;
 mod table;
@@ -39,6 +40,7 @@ const EXAMPLES: &str = "\
 Examples:
   geodrop lookup 1.0.1.1 8.8.8.8              what would happen to these, and why (no root needed)
   sudo geodrop run -i eth0 --monitor          count what would be dropped, and drop nothing
+  sudo geodrop report                         whom it would have been
   sudo geodrop run -i eth0                    drop traffic from CN, HK and MO until Ctrl-C
   sudo geodrop attach -i eth0 --block CN,RU   leave a filter in the kernel
   geodrop check --config policy.toml          what a policy file means, and what is wrong in it
@@ -53,33 +55,29 @@ struct CommandLine {
     verb: Verb,
 }
 
+/// Each is told of by its arguments.
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Filter in the foreground, until Ctrl-C
     Run(run::Arguments),
-    /// Leave a filter in the kernel and return
     Attach(attach::Arguments),
-    /// Let a running `geodrop run --config` read its policy anew
     Reload(reload::Arguments),
-    /// Keep a policy that is on trial
     Confirm(confirm::Arguments),
-    /// Take filters off interfaces
     Detach(detach::Arguments),
-    /// Let addresses pass on running filters, whatever their policy says
-    #[command(after_help = exception::ALLOW_EXAMPLES)]
+    #[command(
+        about = "Let addresses pass on running filters, whatever their policy says",
+        after_help = exception::ALLOW_EXAMPLES
+    )]
     Allow(exception::Arguments),
-    /// Drop what comes from addresses on running filters, whatever their policy says
-    #[command(after_help = exception::DENY_EXAMPLES)]
+    #[command(
+        about = "Drop what comes from addresses on running filters, whatever their policy says",
+        after_help = exception::DENY_EXAMPLES
+    )]
     Deny(exception::Arguments),
-    /// Show what runs, and what it has counted
     Status(status::Arguments),
-    /// Say what a policy file means, and what is wrong in it
+    Report(report::Arguments),
     Check(check::Arguments),
-    /// Show which country addresses are in, and what would happen to them
     Lookup(lookup::Arguments),
-    /// Look at GeoIP data
     Geoip(geoip::Arguments),
-    /// See the whole thing work, in network namespaces of its own
     Demo(demo::Arguments),
 }
 
@@ -114,6 +112,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Allow(arguments) => exception::run(arguments, Action::Pass),
         Verb::Deny(arguments) => exception::run(arguments, Action::Drop),
         Verb::Status(arguments) => status::run(arguments),
+        Verb::Report(arguments) => report::run(arguments),
         Verb::Check(arguments) => check::run(arguments),
         Verb::Lookup(arguments) => lookup::run(arguments),
         Verb::Geoip(arguments) => geoip::run(arguments),

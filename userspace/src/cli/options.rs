@@ -14,6 +14,8 @@ use geodrop::{
         DatapathError, EngineChoice, ModeChoice,
         about::{About, GeoipSource, Ranges},
         interface::Interface,
+        pins::Root,
+        status,
     },
     geoip::{GeoData, Regions},
     policy::{
@@ -43,6 +45,18 @@ pub(super) fn interfaces(names: &[String]) -> Result<Vec<Interface>, DatapathErr
         }
     }
     Ok(interfaces)
+}
+
+/// The interfaces of these names; of none, all that have a filter, of which there has to be one.
+pub(super) fn filtered(root: &Root, names: &[String]) -> anyhow::Result<Vec<Interface>> {
+    if !names.is_empty() {
+        return Ok(interfaces(names)?);
+    }
+    let filtered = status::filtered(root)?;
+    if filtered.is_empty() {
+        anyhow::bail!("no filter is attached; `geodrop attach -i IFACE` attaches one");
+    }
+    Ok(filtered)
 }
 
 /// A filter and where it goes: what `run` and `attach` have in common.

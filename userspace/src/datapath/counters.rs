@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use aya::maps::{MapData, PerCpuArray};
 use geodrop_common::{Counter, Slot};
 
-use super::error::DatapathError;
+use super::{error::DatapathError, layout::Layout};
 use crate::geoip::Country;
 
 /// What a filter has counted, summed over the CPUs.
@@ -33,31 +33,16 @@ pub struct Counters {
 impl Counters {
     /// Reads the counters pinned at `path`.
     pub(super) fn read_pinned(path: &Path) -> Result<Self, DatapathError> {
-        let map =
-            MapData::from_pin(path).map_err(DatapathError::map(path.display().to_string()))?;
-        Self::read(map)
+        Self::read(Layout::COUNTERS.open(path)?)
     }
 
     /// Reads all counters.
     ///
     /// The CPUs go on counting meanwhile: each number is exact at some instant of the call.
     pub(super) fn read(map: MapData) -> Result<Self, DatapathError> {
-        let name = "COUNTERS";
-        let map = aya::maps::Map::PerCpuArray(map);
-        // A counter is two u64: an array of them is what aya can read safely.
-        let array: PerCpuArray<_, [u64; 2]> = map.try_into().map_err(DatapathError::map(name))?;
         let mut counters = Self::default();
-        for slot in Slot::all() {
-            let values = array
-                .get(&slot.number().into(), 0)
-                .map_err(DatapathError::map(name))?;
-            let sum = values
-                .iter()
-                .fold(Counter::default(), |sum, [packets, bytes]| Counter {
-                    packets: sum.packets.wrapping_add(*packets),
-                    bytes: sum.bytes.wrapping_add(*bytes),
-                });
-            counters.put(slot, sum);
+        for (slot, counter) in by_slot("COUNTERS", map)? {
+            counters.put(slot, counter);
         }
         Ok(counters)
     }
@@ -94,4 +79,23 @@ impl Counters {
                 .map(|counter| counter.packets)
                 .sum::<u64>()
     }
+}
+
+/// The counters of an array, which errors call `name`, each summed over the CPUs.
+pub(super) fn by_slot(name: &str, map: MapData) -> Result<Vec<(Slot, Counter)>, DatapathError> {
+    let map = aya::maps::Map::PerCpuArray(map);
+    // A counter is two u64: an array of them is what aya can read safely.
+    let array: PerCpuArray<_, [u64; 2]> = map.try_into().map_err(DatapathError::map(name))?;
+    let sum = |slot: Slot| {
+        let values = array.get(&slot.number().into(), 0);
+        let values = values.map_err(DatapathError::map(name))?;
+        let sum = values
+            .iter()
+            .fold(Counter::default(), |sum, [packets, bytes]| Counter {
+                packets: sum.packets.wrapping_add(*packets),
+                bytes: sum.bytes.wrapping_add(*bytes),
+            });
+        Ok((slot, sum))
+    };
+    Slot::all().map(sum).collect()
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::{
     error::DatapathError,
-    pins::{GenerationPins, Place},
+    pins::{GenerationPins, Place, ReportPins},
+    report::{self, Prepared},
     tables,
 };
 use crate::table::Engine;
@@ -29,7 +30,12 @@ impl Draft {
     }
 
     /// Where its maps are to be pinned.
-    pub(super) fn pinning(&self, on_trial: bool, filled: bool) -> Pinning {
+    pub(super) fn pinning(
+        &self,
+        on_trial: bool,
+        filled: bool,
+        report: Option<&Prepared>,
+    ) -> Pinning {
         let Self { place, pins, .. } = self;
         Pinning {
             counters: place.counters(),
@@ -39,6 +45,7 @@ impl Draft {
             contacted: place.contacted(),
             ipv4: pins.ipv4(),
             ipv6: pins.ipv6(),
+            report: report.and_then(Prepared::collecting),
             predecessor: on_trial.then(|| pins.predecessor()),
             filled,
         }
@@ -67,6 +74,8 @@ pub(super) struct Pinning {
     pub(super) contacted: PathBuf,
     pub(super) ipv4: PathBuf,
     pub(super) ipv6: PathBuf,
+    /// Where what it collects is pinned, if it only counts at first.
+    pub(super) report: Option<ReportPins>,
     /// Where the way back to the generation before is pinned, if this one is on trial.
     pub(super) predecessor: Option<PathBuf>,
     /// The tables are pinned already, filled by a generation of the same plan on another interface.
@@ -87,6 +96,11 @@ impl Pinning {
         if replies {
             maps.push(("FLOWS", &self.flows));
             maps.push(("CONTACTED", &self.contacted));
+        }
+        if let Some(report) = &self.report {
+            maps.push((report::COUNTERS, &report.counters));
+            maps.push((report::SOURCES, &report.sources));
+            maps.push((report::PORTS, &report.ports));
         }
         maps
     }

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, path::Path, time::Duration};
 
-use aya::maps::{HashMap, Map, MapData, MapError, MapType};
+use aya::maps::{HashMap, Map, MapData, MapError};
 use geodrop_common::{
     Action,
     control::{Exception, ExceptionKey, MOST_EXCEPTIONS},
@@ -18,9 +18,10 @@ use super::{
     clock, control,
     error::DatapathError,
     interface::Interface,
+    layout::Layout,
     link::Link,
     pins::{Place, Root},
-    privileges, sys, trial,
+    privileges, trial,
 };
 
 /// For ever, as the kernel holds it.
@@ -166,14 +167,6 @@ pub(super) fn count_anew(place: &Place) -> Result<(), DatapathError> {
     Ok(())
 }
 
-/// Removes pinned exceptions of another layout, which another version left: aya would take them unchecked.
-pub(super) fn discard_foreign(path: &Path) -> Result<(), DatapathError> {
-    if !path.exists() || Exceptions::open(path).is_ok() {
-        return Ok(());
-    }
-    std::fs::remove_file(path).map_err(DatapathError::pin("removing the pin", path))
-}
-
 /// Changes the exceptions of a running filter.
 fn change<T>(
     root: &Root,
@@ -216,17 +209,8 @@ struct Exceptions(HashMap<MapData, [u64; 2], [u64; 2]>);
 
 impl Exceptions {
     fn open(path: &Path) -> Result<Self, DatapathError> {
-        let foreign = || {
-            let other = "it has another layout: another version of geodrop made it";
-            DatapathError::pin("opening", path)(std::io::Error::other(other))
-        };
-        let fd = sys::object::open_pin(path).map_err(DatapathError::pin("opening", path))?;
-        let map = MapData::from_fd(fd).map_err(Self::failed)?;
-        let info = map.info().map_err(Self::failed)?;
-        if info.map_type().ok() != Some(MapType::Hash) || info.max_entries() != MOST_EXCEPTIONS {
-            return Err(foreign());
-        }
-        let map = HashMap::try_from(Map::HashMap(map)).map_err(|_| foreign())?;
+        let map = Layout::EXCEPTIONS.open(path)?;
+        let map = HashMap::try_from(Map::HashMap(map)).map_err(Self::failed)?;
         Ok(Self(map))
     }
 

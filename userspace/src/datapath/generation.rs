@@ -23,7 +23,9 @@ use super::{
     error::DatapathError,
     interface::Interface,
     link::{Link, ModeChoice, NewLink},
-    object, privileges, sys,
+    object, privileges,
+    report::{self, Collected, Period},
+    sys,
     tables::{self, IMAGES, TRIES, Tables},
 };
 use crate::{policy::Ruleset, table::Engine};
@@ -61,6 +63,7 @@ pub struct Generation {
     replies: bool,
     wants_replies: bool,
     held_back: bool,
+    period: Option<Period>,
 }
 
 impl Generation {
@@ -125,6 +128,7 @@ impl Generation {
         let monitor = u8::from(plan.monitor);
         let ports = plan.ruleset.ports();
         let port_rules = u8::from(!ports.is_empty());
+        let period = Period::of(&plan, Timestamp::now());
         let effective_from = plan.effective_from.map_or(0, clock::deadline);
         // What looks at addresses only can tell no reply.
         let has_replies = plan.replies && program == object::FILTER_FRAGS;
@@ -162,10 +166,15 @@ impl Generation {
             u32::try_from(ports.len()).unwrap_or(u32::MAX).max(1),
         );
         let lets_all_pass = plan.monitor || effective_from != 0;
+        // What was ahead when the pins were made may have come since; the maps are there all the same.
+        let collects = pinning.map_or(period.is_some(), |pinning| pinning.report.is_some());
         for (name, used) in [
             ("FLOWS", has_replies),
             ("CONTACTED", has_replies),
             ("INBOUND", has_replies && lets_all_pass),
+            (report::COUNTERS, collects),
+            (report::SOURCES, collects),
+            (report::PORTS, collects),
         ] {
             if !used {
                 loader.map_max_entries(name, 1);
@@ -222,6 +231,7 @@ impl Generation {
             replies: has_replies,
             wants_replies: plan.replies,
             held_back: effective_from != 0,
+            period,
         })
     }
 
@@ -308,12 +318,44 @@ impl Generation {
     ///
     /// When the counters cannot be read.
     pub fn counters(&self) -> Result<Counters, DatapathError> {
-        let fd = tables::map(&self.ebpf, "COUNTERS")?
-            .fd()
-            .as_fd()
+        Counters::read(self.map_anew("COUNTERS")?)
+    }
+
+    /// What the program has collected of packets that it lets pass although it would drop them, with what earlier
+    /// generations collected before it; `None` if it has dropped from the first moment on.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn collected(&self) -> Result<Option<Collected>, DatapathError> {
+        if self.period.is_none() {
+            return Ok(None);
+        }
+        let maps = report::Maps {
+            counters: self.map_anew(report::COUNTERS)?,
+            sources: self.map_anew(report::SOURCES)?,
+            ports: self.map_anew(report::PORTS)?,
+        };
+        Collected::read(maps, self.sees_ports()).map(Some)
+    }
+
+    /// The period that begins if it is put in force now; `None` if it drops from the first moment on.
+    pub(super) fn period_from_now(&self) -> Option<Period> {
+        self.period?.begun(Timestamp::now())
+    }
+
+    /// A map of the program's, by another descriptor.
+    fn map_anew(&self, name: &str) -> Result<MapData, DatapathError> {
+        let fd = tables::map(&self.ebpf, name)?.fd().as_fd();
+        let fd = fd
             .try_clone_to_owned()
-            .map_err(DatapathError::system("opening the counters anew"))?;
-        Counters::read(MapData::from_fd(fd).map_err(DatapathError::map("COUNTERS"))?)
+            .map_err(DatapathError::system(format!("opening map {name} anew")))?;
+        MapData::from_fd(fd).map_err(DatapathError::map(name))
+    }
+
+    /// Whether the program looks at ports, where a policy wants it to.
+    pub(super) fn sees_ports(&self) -> bool {
+        self.program == object::FILTER_FRAGS
     }
 
     /// How much kernel memory the two tables take, in bytes.

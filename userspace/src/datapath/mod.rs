@@ -9,10 +9,11 @@
 //! - [`standby`]: filters for interfaces that are not there yet, or have gone.
 //! - [`trial`]: generations that give way to the one before unless they are confirmed.
 //! - [`counters`], [`about`]: what a filter has counted, and what it was made of.
+//! - [`report`]: whom it would affect, while it only counts.
 //! - [`exceptions`]: what is decided for single addresses while it runs.
 //! - [`link_events`]: when interfaces appear, go, or change.
 //! - `egress`: the program that notes what this host begins.
-//! - `link`, [`interface`], `tables`, [`image`], [`fill`], `brief`, `cell`, `draft`, `sys`: what these stand on.
+//! - `link`, [`interface`], `tables`, [`image`], [`fill`], `layout`, `brief`, `cell`, `draft`, `sys`: what these stand on.
 
 pub mod about;
 mod brief;
@@ -30,6 +31,7 @@ pub mod filter;
 pub mod generation;
 pub mod image;
 pub mod interface;
+mod layout;
 mod link;
 pub mod link_events;
 pub(crate) mod netlink;
@@ -37,6 +39,7 @@ pub mod object;
 pub mod pins;
 pub(crate) mod privileges;
 pub mod reload;
+pub mod report;
 mod staging;
 pub mod standby;
 pub mod status;

@@ -2,13 +2,10 @@
 
 use std::{
     os::fd::{AsFd, OwnedFd},
-    path::Path,
     sync::Arc,
     time::Duration,
 };
 
-use aya::maps::MapData;
-use geodrop_common::{Counter, counter};
 use jiff::Timestamp;
 
 use super::{
@@ -22,8 +19,10 @@ use super::{
     filter::{Filter, Request, detach_place},
     generation::Generation,
     interface::{Interface, Mode},
+    layout,
     link::{Link, ModeChoice},
-    pins::{GenerationPins, Lock, Place, Root, remove_pin},
+    pins::{GenerationPins, Lock, Place, Root, remove_pin, share},
+    report::{self, Period, Prepared},
     sys,
     tables::Tables,
     trial::{self, TrialError},
@@ -74,7 +73,11 @@ impl Staged {
             place.clear()?;
         }
         let draft = Draft::at(place)?;
-        let generation = load(&draft, request, tables, filled)?;
+        let before = match &present {
+            Some(present) => draft.place.generation_of(present.program)?,
+            None => None,
+        };
+        let generation = load(&draft, before.as_ref(), request, tables, filled)?;
         Ok(Self {
             interface: interface.clone(),
             present,
@@ -100,8 +103,9 @@ impl Staged {
         }
         place.clear()?;
         let draft = Draft::at(place)?;
-        generation.pin(&draft.pinning(false, false))?;
-        pin(&generation, &draft.pins, about)?;
+        let report = report::prepare(None, &draft.pins, generation.period_from_now())?;
+        generation.pin(&draft.pinning(false, false, report.as_ref()))?;
+        pin(&generation, &draft.pins, about, report)?;
         Ok(Self {
             interface: interface.clone(),
             present: None,
@@ -195,9 +199,11 @@ fn take(
     Ok((place, lock))
 }
 
-/// Loads and fills a generation and pins all of it. `filled` are the pins of another one whose tables are these.
+/// Loads and fills a generation and pins all of it. `before` are the pins of the one that it replaces, `filled` those of
+/// another one whose tables are these.
 fn load(
     draft: &Draft,
+    before: Option<&GenerationPins>,
     request: &Request<'_>,
     tables: &Tables,
     filled: Option<&GenerationPins>,
@@ -207,16 +213,22 @@ fn load(
         share(&filled.ipv4(), &pins.ipv4())?;
         share(&filled.ipv6(), &pins.ipv6())?;
     }
-    discard_foreign_counters(&place.counters())?;
-    exceptions::discard_foreign(&place.exceptions())?;
-    let pinning = draft.pinning(request.trial.is_some(), filled.is_some());
+    layout::discard_foreign(place)?;
+    let period = Period::of(&request.plan, Timestamp::now());
+    let report = report::prepare(before, pins, period)?;
+    let pinning = draft.pinning(request.trial.is_some(), filled.is_some(), report.as_ref());
     let generation = Generation::load_with(request.plan, tables, Some(&pinning))?;
-    pin(&generation, pins, &request.about)?;
+    pin(&generation, pins, &request.about, report)?;
     Ok(generation)
 }
 
-/// Pins a generation's programs, and what it was made of.
-fn pin(generation: &Generation, pins: &GenerationPins, about: &About) -> Result<(), DatapathError> {
+/// Pins a generation's programs, what it was made of, and when it, or one before it, only counted.
+fn pin(
+    generation: &Generation,
+    pins: &GenerationPins,
+    about: &About,
+    report: Option<Prepared>,
+) -> Result<(), DatapathError> {
     sys::object::pin(generation.fd()?, &pins.program())
         .map_err(DatapathError::pin("pinning the program at", pins.program()))?;
     if let Some(egress) = generation.egress()? {
@@ -231,7 +243,8 @@ fn pin(generation: &Generation, pins: &GenerationPins, about: &About) -> Result<
             .filter(|_| generation.can_be_held_back()),
         ..about.clone()
     };
-    about.pin(&pins.about())
+    about.pin(&pins.about())?;
+    report.map_or(Ok(()), |report| report.pin(generation.sees_ports()))
 }
 
 /// What stood on the interface before a commit.
@@ -367,29 +380,6 @@ fn refuse_other_mode(
         }),
         _ => Ok(()),
     }
-}
-
-/// Pins the map at `from` also at `to`.
-fn share(from: &Path, to: &Path) -> Result<(), DatapathError> {
-    sys::object::open_pin(from)
-        .and_then(|map| sys::object::pin(map.as_fd(), to))
-        .map_err(DatapathError::pin("pinning a shared table at", to))
-}
-
-/// Removes pinned counters of another layout, which another version left: aya would take them unchecked.
-fn discard_foreign_counters(path: &Path) -> Result<(), DatapathError> {
-    let Ok(map) = MapData::from_pin(path) else {
-        return Ok(());
-    };
-    let info = map.info().map_err(DatapathError::map("COUNTERS"))?;
-    let ours = info.map_type().ok() == Some(aya::maps::MapType::PerCpuArray)
-        && info.key_size() == 4
-        && info.value_size() as usize == size_of::<Counter>()
-        && info.max_entries() == counter::CAPACITY;
-    if ours {
-        return Ok(());
-    }
-    std::fs::remove_file(path).map_err(DatapathError::pin("removing the pin", path))
 }
 
 /// The program with this id, which these pins hold.

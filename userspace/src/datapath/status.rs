@@ -28,7 +28,7 @@ pub struct Running {
     pub generation: u64,
     /// What it was made of.
     pub about: About,
-    /// Kernel memory of its tables and counters, in bytes.
+    /// Kernel memory of its tables, its counters and its report, in bytes.
     pub memory: u64,
     /// What it has counted.
     pub counters: Counters,
@@ -133,6 +133,45 @@ fn interface_of(root: &Root, place: &Place) -> Result<Option<Interface>, Datapat
     })
 }
 
+/// The pins of the generation that packets meet on an interface; `None` if there is none, or its pins are gone.
+pub(super) fn in_force(
+    root: &Root,
+    interface: &Interface,
+) -> Result<Option<GenerationPins>, DatapathError> {
+    let place = root.place(interface)?;
+    if !root.places()?.contains(&place) {
+        return Ok(None);
+    }
+    let Some(link) = Link::open(&place.link())? else {
+        return Ok(None);
+    };
+    let info = link.info()?;
+    let trial = trial::read(&place)?;
+    let lets_all_pass = trial.is_some_and(|trial| trial.left.is_none() && trial.before.is_none());
+    if info.interface != interface.index || lets_all_pass {
+        return Ok(None);
+    }
+    pins_of(&place, info.program, trial)
+}
+
+/// The pins of the generation whose program the kernel runs, by the one that is under the link and its trial.
+fn pins_of(
+    place: &Place,
+    program: u32,
+    trial: Option<Trial>,
+) -> Result<Option<GenerationPins>, DatapathError> {
+    match trial {
+        Some(Trial {
+            left: None,
+            before: Some(number),
+        }) => {
+            let mut generations = place.generations()?.into_iter();
+            Ok(generations.find(|pins| pins.number == number))
+        }
+        _ => place.generation_of(program),
+    }
+}
+
 impl Running {
     fn read(place: &Place, interface: Interface) -> Result<Option<Self>, DatapathError> {
         let Some(link) = Link::open(&place.link())? else {
@@ -146,17 +185,7 @@ impl Running {
             .xdp()?
             .map_or(Mode::Native, |attached| attached.mode);
         let trial = trial::read(place)?;
-        let pins = match trial {
-            // The kernel runs that one's program.
-            Some(Trial {
-                left: None,
-                before: Some(number),
-            }) => {
-                let mut generations = place.generations()?.into_iter();
-                generations.find(|pins| pins.number == number)
-            }
-            _ => place.generation_of(info.program)?,
-        };
+        let pins = pins_of(place, info.program, trial)?;
         Ok(Some(Self {
             mode,
             trial,
@@ -178,10 +207,14 @@ impl Running {
 
 fn memory(place: &Place, pins: Option<&GenerationPins>) -> Result<u64, DatapathError> {
     let tables = pins.map(|pins| [pins.ipv4(), pins.ipv6()]);
+    let report = pins.map(GenerationPins::report);
+    let report = report.map(|pins| [pins.counters, pins.sources, pins.ports]);
     tables
         .into_iter()
         .flatten()
         .chain([place.counters()])
+        // Of a policy that has always dropped there is none.
+        .chain(report.into_iter().flatten().filter(|path| path.exists()))
         .map(|path| {
             sys::object::open_pin(&path)
                 .and_then(|map| sys::map::memory(map.as_fd()))

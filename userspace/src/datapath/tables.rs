@@ -140,7 +140,9 @@ pub(super) const fn maps_of(engine: Engine) -> [&'static str; 2] {
 /// A map of the kernel object, by name.
 pub(super) fn map<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a MapData, DatapathError> {
     match ebpf.map(name) {
-        Some(Map::Array(data) | Map::LpmTrie(data) | Map::PerCpuArray(data)) => Ok(data),
+        Some(
+            Map::Array(data) | Map::LpmTrie(data) | Map::LruHashMap(data) | Map::PerCpuArray(data),
+        ) => Ok(data),
         _ => Err(DatapathError::Object {
             what: format!("map {name}"),
         }),

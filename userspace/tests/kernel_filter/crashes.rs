@@ -156,3 +156,31 @@ fn a_run_that_is_killed_while_it_reloads_leaves_a_whole_filter() {
         assert_clean(&host, &clean.pins, &after);
     }
 }
+
+#[test]
+fn a_report_outlives_all_that_is_killed() {
+    let clean = Clean::new();
+    let host = Host::new();
+    let mut random = fastrand::Rng::new();
+    let seed = random.u64(..);
+    random.seed(seed);
+    let monitor = [CHINA, &["--monitor"]].concat();
+    let on_trial = [CHINA, &["--confirm", "20ms"]].concat();
+    let all: [&[&str]; 4] = [&monitor, CHINA, &on_trial, &["confirm"]];
+    host.succeed(&monitor);
+    for kill in 0..kills() / 3 {
+        let arguments = all[random.usize(..all.len())];
+        let mut command = host.start(arguments);
+        thread::sleep(clean.moment(arguments, &mut random));
+        command.kill();
+        // Whichever generation is in force has one.
+        let said = host.output(&["report", "--json"]);
+        assert!(
+            said.status.success(),
+            "kill {kill} of {arguments:?}, seed {seed}: {}",
+            String::from_utf8_lossy(&said.stderr)
+        );
+    }
+    host.succeed(&["detach", "--all"]);
+    host.assert_free();
+}

@@ -287,7 +287,7 @@ fn an_interface_that_goes_away_leaves_pins_that_detach_removes() {
 }
 
 /// Runs the command on the host as a user without any rights.
-fn as_nobody(host: &Host, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn as_nobody(host: &Host, arguments: &[&str]) -> (Option<i32>, String) {
     // util-linux's tool, because a user's id alone does not take root's capabilities away.
     let mut command = Command::new("setpriv");
     command

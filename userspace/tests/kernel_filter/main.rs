@@ -22,5 +22,6 @@ mod privileges;
 mod reject;
 mod reload;
 mod replies;
+mod report;
 mod service;
 mod trial;

@@ -70,7 +70,7 @@ impl Load {
     }
 }
 
-const LOADS: [Load; 9] = [
+const LOADS: [Load; 11] = [
     Load::filter("multibit", &[("LPM", 0), (aya_log::LEVEL, 0)]),
     Load::filter("multibit,log", &[("LPM", 0), (aya_log::LEVEL, DEBUG)]),
     Load::filter(
@@ -88,7 +88,20 @@ const LOADS: [Load; 9] = [
             ("REJECT", 1),
         ],
     ),
+    Load::filter(
+        "multibit,monitor",
+        &[
+            ("LPM", 0),
+            (aya_log::LEVEL, 0),
+            ("MONITOR", 1),
+            ("TRIAL", 1),
+        ],
+    ),
     Load::filter("lpm", &[("LPM", 1), (aya_log::LEVEL, 0)]),
+    Load::filter(
+        "lpm,monitor",
+        &[("LPM", 1), (aya_log::LEVEL, 0), ("MONITOR", 1)],
+    ),
     Load::plain("generator", GENERATOR),
     Load::plain("lookup_bench", LOOKUP_BENCH),
     Load::plain("lookup_test", LOOKUP_TEST),

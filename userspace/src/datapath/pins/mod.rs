@@ -10,6 +10,9 @@
 //!       program                   the one under the link; any other generation is a left-over
 //!       ipv4, ipv6                its tables, whatever their engine
 //!       control                   what may change while it runs
+//!       report/                   what was collected while it, or one before it, only counted
+//!         counters, sources, ports
+//!         period                  from when, and until when, as JSON
 //!       predecessor               on trial only: holds the program of the generation before
 //!       about                     what it was made of, as JSON
 //! ```
@@ -38,8 +41,8 @@ use rustix::{
 };
 
 pub use lock::Lock;
-pub(super) use place::remove_pin;
 pub use place::{GenerationPins, Place};
+pub(super) use place::{ReportPins, remove_pin, share};
 
 use super::{error::DatapathError, interface::Interface, privileges};
 

@@ -98,11 +98,7 @@ impl Place {
     pub(in crate::datapath) fn next_generation(&self) -> Result<GenerationPins, DatapathError> {
         let number = self.generations()?.last().map_or(1, |last| last.number + 1);
         let directory = self.directory.join(format!("generation-{number}"));
-        // Not the place's directory again, should it be gone: another one would not be the one that is locked.
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&directory)
-            .map_err(DatapathError::pin("making the directory", &directory))?;
+        create_directory(&directory)?;
         Ok(GenerationPins { directory, number })
     }
 
@@ -167,9 +163,54 @@ impl GenerationPins {
         self.directory.join("about")
     }
 
+    /// What was collected while it, or one before it, only counted.
+    pub(in crate::datapath) fn report(&self) -> ReportPins {
+        let directory = self.directory.join("report");
+        ReportPins {
+            counters: directory.join("counters"),
+            sources: directory.join("sources"),
+            ports: directory.join("ports"),
+            period: directory.join("period"),
+            directory,
+        }
+    }
+
     pub(in crate::datapath) fn remove(&self) -> Result<(), DatapathError> {
         remove_tree(&self.directory)
     }
+}
+
+/// The pins of a report.
+#[derive(Clone, Debug)]
+pub(in crate::datapath) struct ReportPins {
+    directory: PathBuf,
+    pub(in crate::datapath) counters: PathBuf,
+    pub(in crate::datapath) sources: PathBuf,
+    pub(in crate::datapath) ports: PathBuf,
+    /// From when, and until when.
+    pub(in crate::datapath) period: PathBuf,
+}
+
+impl ReportPins {
+    /// Makes the directory, which is not there yet.
+    pub(in crate::datapath) fn create(&self) -> Result<(), DatapathError> {
+        create_directory(&self.directory)
+    }
+}
+
+/// Makes a directory, but not the one that it is in: should that be gone, another one would not be the one that is locked.
+fn create_directory(directory: &Path) -> Result<(), DatapathError> {
+    DirBuilder::new()
+        .mode(0o700)
+        .create(directory)
+        .map_err(DatapathError::pin("making the directory", directory))
+}
+
+/// Pins the map at `from` also at `to`.
+pub(in crate::datapath) fn share(from: &Path, to: &Path) -> Result<(), DatapathError> {
+    sys::object::open_pin(from)
+        .and_then(|map| sys::object::pin(map.as_fd(), to))
+        .map_err(DatapathError::pin("pinning a shared map at", to))
 }
 
 /// Removes a directory and all below it; it is no error if it is gone. The link goes last, so that what is

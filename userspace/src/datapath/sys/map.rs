@@ -18,6 +18,7 @@ const BPF_MAP_LOOKUP_BATCH: i32 = 24;
 const BPF_MAP_UPDATE_BATCH: i32 = 26;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_MAP_TYPE_PROG_ARRAY: u32 = 3;
+const BPF_MAP_TYPE_LRU_HASH: u32 = 9;
 const BPF_MAP_TYPE_LPM_TRIE: u32 = 11;
 
 /// Creates an array map of one element of `value_size` bytes.
@@ -223,7 +224,7 @@ unsafe impl Attributes for UpdateBatch {
 
 #[repr(transparent)]
 struct LookupBatch(Batch);
-// SAFETY: integers only, no padding. `count_entries` sees to the addresses.
+// SAFETY: integers only, no padding. `read_batches` sees to the addresses.
 unsafe impl Attributes for LookupBatch {
     const COMMAND: i32 = BPF_MAP_LOOKUP_BATCH;
 }
@@ -267,14 +268,38 @@ pub(in crate::datapath) fn update_batch(
 ///
 /// What the kernel answers, `ENOTSUPP` (524) or `EINVAL` where the map type has no batch look-up.
 pub(in crate::datapath) fn count_entries(map: BorrowedFd<'_>) -> io::Result<usize> {
-    const CHUNK: u32 = 1 << 16;
     let shape = shape(map, &[BPF_MAP_TYPE_LPM_TRIE])?;
+    let mut entries = 0;
+    read_batches(map, shape, |keys, _| entries += keys.len() / shape.key)?;
+    Ok(entries)
+}
+
+/// Reads all entries of a hash map that forgets the least recently used: keys and values, each end to end. What comes and
+/// goes meanwhile is among them or not.
+pub(in crate::datapath) fn read_lru(map: BorrowedFd<'_>) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let shape = shape(map, &[BPF_MAP_TYPE_LRU_HASH])?;
+    let (mut all_keys, mut all_values) = (Vec::new(), Vec::new());
+    read_batches(map, shape, |keys, values| {
+        all_keys.extend_from_slice(keys);
+        all_values.extend_from_slice(values);
+    })?;
+    Ok((all_keys, all_values))
+}
+
+/// Hands all entries of a map on, batch by batch: keys and values, each end to end.
+fn read_batches(
+    map: BorrowedFd<'_>,
+    shape: Shape,
+    mut each: impl FnMut(&[u8], &[u8]),
+) -> io::Result<()> {
+    const CHUNK: u32 = 1 << 16;
     let mut keys = vec![0; CHUNK as usize * shape.key];
     let mut values = vec![0; CHUNK as usize * shape.value.next_multiple_of(8)];
-    // The kernel keeps its place in a cursor of a key's size, read from one buffer and written to the other.
-    let mut cursor = vec![0; shape.key];
-    let mut next = vec![0; shape.key];
-    let mut entries = 0;
+    // The kernel keeps its place in a cursor of a key's size, or of a hash map in a number, read from one buffer and
+    // written to the other.
+    let size = shape.key.max(size_of::<u32>());
+    let mut cursor = vec![0; size];
+    let mut next = vec![0; size];
     let mut first = true;
     loop {
         let mut batch = LookupBatch(Batch {
@@ -287,14 +312,16 @@ pub(in crate::datapath) fn count_entries(map: BorrowedFd<'_>) -> io::Result<usiz
             elem_flags: 0,
             flags: 0,
         });
-        let result = bpf(&mut batch);
-        match result {
-            Ok(_) => entries += batch.0.count as usize,
+        let is_last = match bpf(&mut batch) {
+            Ok(_) => false,
             // The end; the last elements were still delivered.
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
-                return Ok(entries + batch.0.count as usize);
-            }
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
             Err(error) => return Err(error),
+        };
+        let count = batch.0.count as usize;
+        each(&keys[..count * shape.key], &values[..count * shape.value]);
+        if is_last {
+            return Ok(());
         }
         std::mem::swap(&mut cursor, &mut next);
         first = false;

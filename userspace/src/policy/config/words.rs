@@ -142,13 +142,19 @@ fn numbers(text: &str) -> Option<(u16, u16)> {
     }
 }
 
+/// A protocol as it is written before ports: `tcp`.
+#[must_use]
+pub const fn protocol_text(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+    }
+}
+
 /// Ports as they are written: `tcp/22`, `udp/8000-8100`.
 #[must_use]
 pub fn ports_text(ports: &Ports) -> String {
-    let protocol = match ports.protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-    };
+    let protocol = protocol_text(ports.protocol);
     let (first, last) = (ports.numbers.start(), ports.numbers.end());
     if first == last {
         format!("{protocol}/{first}")
