@@ -112,6 +112,21 @@ impl Entry {
         Self((against as u64) << Self::RULES_SHIFT | refused.number() as u64 | Self::pass(passed).0)
     }
 
+    /// What two entries say together that neither carries another address nor is [denied](Self::DENY): rules are against
+    /// packets if they are in either. Packets count where they count in the entry that is against as much as both
+    /// together, this one before the other; if none is, in this one.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        let rules = !0 << Self::RULES_SHIFT;
+        let both = (self.0 | other.0) & rules;
+        let counts = if other.0 & rules == both && self.0 & rules != both {
+            other
+        } else {
+            self
+        };
+        Self(counts.0 & !rules | both)
+    }
+
     /// Packets are judged by the address that theirs carries.
     #[must_use]
     pub const fn carrying(carried: Carried) -> Self {
@@ -253,6 +268,31 @@ mod tests {
         assert!(Entry::DENY.is_firm() && !Entry::PASS.is_firm());
         assert_eq!(Entry::DENY.slot(true), Slot::DENIED);
         assert_eq!(Entry::PASS.word(), 0);
+    }
+
+    #[test]
+    fn two_entries_are_against_what_either_is_against() {
+        let [china, japan, passed] = [
+            Slot::of_country(*b"CN"),
+            Slot::of_country(*b"JP"),
+            Some(Slot::PASSED),
+        ]
+        .map(Option::unwrap);
+        let [general, ssh, mail] =
+            [Some(Rule::GENERAL), Rule::of_ports(1), Rule::of_ports(2)].map(|rule| rule.unwrap().bit());
+        let entry = |against, slot| Entry::ruled(against, slot, passed);
+        let pass = Entry::PASS;
+        for (one, other, both) in [
+            (pass, pass, pass),
+            (pass, entry(general, china), entry(general, china)),
+            (entry(general, china), pass, entry(general, china)),
+            (entry(ssh, japan), entry(ssh, china), entry(ssh, japan)),
+            (entry(ssh, japan), entry(ssh | general, china), entry(ssh | general, china)),
+            (entry(ssh | general, japan), entry(ssh, china), entry(ssh | general, japan)),
+            (entry(mail, japan), entry(ssh, china), entry(mail | ssh, japan)),
+        ] {
+            assert_eq!(one.or(other), both);
+        }
     }
 
     #[test]

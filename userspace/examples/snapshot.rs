@@ -88,14 +88,14 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn report(data: &GeoData, bytes: &[u8]) -> anyhow::Result<()> {
-    for contradiction in &data.contradictions {
+    for contradiction in data.contradictions() {
         println!("warning   {contradiction}");
     }
     let Summary {
         ipv4,
         ipv6,
         countries,
-    } = data.summary();
+    } = data.regions.summary();
     for (family, Totals { ranges, addresses }) in [("IPv4", ipv4), ("IPv6", ipv6)] {
         println!("{family}      {ranges} ranges, {addresses} addresses");
     }

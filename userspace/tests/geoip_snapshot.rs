@@ -50,15 +50,16 @@ fn source() -> Source {
 #[test]
 fn the_world_is_whole_and_small() {
     let data = geoip::builtin().unwrap();
-    let summary = data.summary();
+    let summary = data.regions.summary();
     assert!(summary.ipv4.ranges > 300_000, "{summary:?}");
     assert!(summary.ipv6.ranges > 200_000, "{summary:?}");
     assert!(summary.countries >= 249, "{summary:?}");
     // More than three quarters of IPv4 is somewhere.
     assert!(summary.ipv4.addresses > 3 << 30, "{summary:?}");
-    let [source] = data.sources.as_slice() else {
-        panic!("{:?}", data.sources)
+    let [reading] = data.readings.as_slice() else {
+        panic!("{:?}", data.sources().collect::<Vec<_>>())
     };
+    let source = &reading.source;
     assert!(source.attribution.as_deref().unwrap().contains("nro.net"));
     assert!(source.age("2030-01-01".parse().unwrap()).unwrap() > 0);
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/world.snapshot");
@@ -116,7 +117,8 @@ fn a_file_may_be_a_snapshot() {
     let path = directory.path().join("small.snapshot");
     fs::write(&path, &*SMALL).unwrap();
     let data = geoip::read(&[&path]).unwrap();
-    assert_eq!((data.regions, data.sources), (small(), vec![source()]));
+    assert_eq!(data.sources().collect::<Vec<_>>(), [&source()]);
+    assert_eq!(data.regions, small());
 
     fs::write(&path, &SMALL[..SMALL.len() - 1]).unwrap();
     let error = geoip::read(&[&path]).unwrap_err().to_string();

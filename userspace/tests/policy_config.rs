@@ -193,7 +193,7 @@ fn what_is_no_policy_is_read_beside_it() {
     assert_eq!(configuration.engine, Some(Engine::Lpm));
     assert_eq!(configuration.hook, Some(Hook::Tcx));
     assert_eq!(configuration.mode, Some(Mode::Generic));
-    assert_eq!(configuration.geoip, Some(vec![Origin::Builtin]));
+    assert_eq!(configuration.geoip.sources, Some(vec![Origin::Builtin]));
 }
 
 #[test]

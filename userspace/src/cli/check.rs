@@ -10,7 +10,7 @@ use std::{
 
 use clap::Args;
 use geodrop::{
-    geoip::{GeoData, Origin},
+    geoip::GeoData,
     policy::config::{self, ConfigError, Configuration, Invalid},
 };
 
@@ -92,13 +92,9 @@ fn report(path: &Path) -> Report {
     let hook = configuration.hook.unwrap_or_default();
     let unsupported = options::unsupported_hook(hook).map(Finding::bare);
     report.warnings.extend(unsupported);
-    let origins = configuration
-        .geoip
-        .clone()
-        .unwrap_or_else(|| vec![Origin::Builtin]);
-    match data::read_data(&origins) {
+    match data::read_data(&configuration.geoip) {
         Ok(data) => {
-            report.geoip = data.sources.iter().map(Into::into).collect();
+            report.geoip = data.sources().map(Into::into).collect();
             parts(&configuration, &data, &mut report);
         }
         Err(error) => report.errors.push(Finding::bare(super::describe(&error))),

@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     leave_on_interrupt(spinner.clone())?;
     let plan = Plan {
         policy: &policy,
-        regions: &data.regions,
+        data: (&data).into(),
         burst: BURST,
     };
     let outcome = demo::run(&plan, |stage| {

@@ -78,10 +78,10 @@ fn look(resolved: &Resolved, share: &Share) -> anyhow::Result<Vec<guard::Endange
         ));
     }
     // Of no consequence, so no reason to refuse anything.
-    if let Ok(bystanders) = guard::bystanders(policy, &resolved.regions, &peers) {
+    if let Ok(bystanders) = guard::bystanders(policy, &resolved.data, &peers) {
         tell(&bystanders);
     }
-    Ok(guard::endangered(policy, &resolved.regions, &peers))
+    Ok(guard::endangered(policy, &resolved.data, &peers))
 }
 
 fn tell(bystanders: &[Bystanders]) {

@@ -7,7 +7,12 @@ use std::{
 };
 
 use clap::Args;
-use geodrop::policy::{self, Explanation};
+use geodrop::{
+    geoip::{Country, GeoData},
+    policy::{self, Explanation, carrier},
+};
+use ipnet::IpNet;
+use serde::Serialize;
 
 use super::{
     Usage,
@@ -38,7 +43,11 @@ pub(super) struct Arguments {
     #[arg(value_name = "IP", required = true)]
     addresses: Vec<String>,
 
-    /// Print JSON: an array of {ip, country, prefix, verdict, reason}
+    /// Show also what each source of GeoIP data says of the addresses
+    #[arg(long)]
+    sources: bool,
+
+    /// Print JSON: an array of {ip, country, prefix, verdict, reason}, and with --sources also {sources}
     #[arg(long)]
     json: bool,
 
@@ -69,10 +78,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             warn(format_args!("note: {what}"));
         }
     }
-    let answers: Vec<_> = addresses
-        .into_iter()
-        .map(|ip| policy::explain(&policy, &data.regions, ip))
-        .collect();
+    let answers = addresses.into_iter().map(|ip| Answer {
+        explanation: policy::explain(&policy, &data, ip),
+        sources: arguments.sources.then(|| opinions(&data, ip)),
+    });
+    let answers: Vec<_> = answers.collect();
     let mut output = io::stdout().lock();
     if arguments.json {
         super::json::write(&mut output, &answers)?;
@@ -80,6 +90,41 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         write_table(&mut output, &answers)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `lookup --json` prints of an address.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    explanation: Explanation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sources: Option<Vec<Opinion<'a>>>,
+}
+
+/// What a source says of an address.
+#[derive(Debug, Serialize)]
+struct Opinion<'a> {
+    source: &'a str,
+    /// Null when it does not know the address.
+    country: Option<Country>,
+    /// The largest prefix that holds the address and lies inside the source's range; null with the country.
+    prefix: Option<IpNet>,
+}
+
+/// What each source says of an address, or of the address that it carries.
+fn opinions(data: &GeoData, ip: IpAddr) -> Vec<Opinion<'_>> {
+    let ip = carrier::carried(ip).map_or(ip, |(carried, _)| carried.into());
+    let readings = data.readings.iter();
+    readings
+        .map(|reading| {
+            let (country, prefix) = reading.regions.lookup(ip).unzip();
+            Opinion {
+                source: &reading.source.source,
+                country,
+                prefix,
+            }
+        })
+        .collect()
 }
 
 /// The addresses given, those on standard input in the place of `-`.
@@ -112,27 +157,44 @@ fn address(text: &str, place: &str) -> Result<IpAddr, Usage> {
     })
 }
 
-fn write_table(output: &mut impl io::Write, answers: &[Explanation]) -> io::Result<()> {
-    let rows: Vec<[String; 5]> = answers
-        .iter()
-        .map(|explanation| {
+fn write_table(output: &mut impl io::Write, answers: &[Answer<'_>]) -> io::Result<()> {
+    let mut rows: Vec<[String; 5]> = Vec::new();
+    for Answer {
+        explanation,
+        sources,
+    } in answers
+    {
+        rows.push([
+            explanation.ip.to_string(),
+            or_nothing(explanation.prefix),
+            explanation.verdict.to_string(),
+            explanation.reason.to_string(),
+            named(explanation.country),
+        ]);
+        rows.extend(sources.iter().flatten().map(|opinion| {
             [
-                explanation.ip.to_string(),
-                explanation
-                    .prefix
-                    .map_or_else(|| table::NOTHING.to_owned(), |prefix| prefix.to_string()),
-                explanation.verdict.to_string(),
-                explanation.reason.to_string(),
-                explanation.country.map_or_else(
-                    || table::NOTHING.to_owned(),
-                    |country| format!("{country} {}", country.name()),
-                ),
+                String::new(),
+                or_nothing(opinion.prefix),
+                String::new(),
+                format!("says {}", opinion.source),
+                named(opinion.country),
             ]
-        })
-        .collect();
+        }));
+    }
     table::write(
         output,
         ["address", "prefix", "verdict", "reason", "country"],
         &rows,
+    )
+}
+
+fn or_nothing(prefix: Option<IpNet>) -> String {
+    prefix.map_or_else(|| table::NOTHING.to_owned(), |prefix| prefix.to_string())
+}
+
+fn named(country: Option<Country>) -> String {
+    country.map_or_else(
+        || table::NOTHING.to_owned(),
+        |country| format!("{country} {}", country.name()),
     )
 }

@@ -17,7 +17,7 @@ use geodrop::{
         pins::Root,
         status,
     },
-    geoip::{GeoData, Regions},
+    geoip::GeoData,
     policy::{
         Count, CountryRule, Policy, Refusal, Replies, Ruleset,
         config::{self, Choice as _, Engine, Hook, Mode, Settings},
@@ -28,7 +28,8 @@ use jiff::Timestamp;
 
 use super::{PinOptions, Usage, time, warn};
 use data::{missing_families, refuse_countries_without_data};
-use policy::{Said, word};
+use policy::Said;
+pub(super) use policy::word;
 
 pub(super) use policy::PolicyOptions;
 
@@ -127,7 +128,7 @@ pub(super) struct Resolved {
     /// All files that it was read from.
     pub(super) files: Vec<PathBuf>,
     /// Which country an address is in.
-    pub(super) regions: Regions,
+    pub(super) data: GeoData,
 }
 
 /// A policy, and the interfaces that share it.
@@ -225,7 +226,7 @@ impl FilterOptions {
             for warning in missing_families(&policy, &data) {
                 warn(format_args!("warning: {warning}"));
             }
-            let ruleset = Ruleset::new(&policy, &data.regions);
+            let ruleset = Ruleset::new(&policy, &data);
             let mut share = Share {
                 about: About {
                     config: config.clone(),
@@ -244,7 +245,7 @@ impl FilterOptions {
             engine: engine(self.engine.or(configuration.engine).unwrap_or_default()),
             mode: mode(self.mode.or(configuration.mode).unwrap_or_default()),
             files: said.files.clone(),
-            regions: data.regions,
+            data,
         })
     }
 
@@ -379,8 +380,7 @@ fn about(hook: Hook, policy: &Policy, ruleset: &Ruleset, data: &GeoData) -> Abou
             ipv6: ruleset.ipv6().len(),
         },
         geoip: data
-            .sources
-            .iter()
+            .sources()
             .map(|source| GeoipSource {
                 source: source.source.clone(),
                 date: source.date,

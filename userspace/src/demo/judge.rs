@@ -90,7 +90,7 @@ pub(super) fn judge(
     let mut wrong = Vec::new();
     let mut expected = Counters::default();
     for (sample, probes) in samples.iter().zip(probes.chunks(TRANSPORTS.len())) {
-        let explanation = policy::explain(plan.policy, plan.regions, sample.address);
+        let explanation = policy::explain(plan.policy, plan.data, sample.address);
         let tally = match tallies.last_mut() {
             Some(last) if last.group == sample.group => last,
             _ => tallies.push_mut(Tally {
@@ -204,9 +204,10 @@ mod tests {
             deny: vec!["192.0.2.0/24".parse().unwrap()],
             ..Policy::default()
         };
+        let nowhere = Regions::default();
         let plan = Plan {
             policy: &policy,
-            regions: &Regions::default(),
+            data: (&nowhere).into(),
             burst: Duration::ZERO,
         };
         let samples = ["192.0.2.1", "8.8.8.8"].map(|address| Sample {

@@ -21,7 +21,7 @@ use crate::{
         interface::Mode,
         privileges,
     },
-    geoip::Regions,
+    geoip::Opinions,
     policy::{Policy, Ruleset},
     testbed::{
         Probe, TestbedError, Veth, Wire,
@@ -53,7 +53,7 @@ pub struct Plan<'a> {
     /// What is to be dropped. Its `monitor` counts for nothing: the demo enforces.
     pub policy: &'a Policy,
     /// The world.
-    pub regions: &'a Regions,
+    pub data: Opinions<'a>,
     /// How long a burst lasts, one for each address family.
     pub burst: Duration,
 }
@@ -107,7 +107,7 @@ impl Outcome {
 pub fn run(plan: &Plan<'_>, mut tell: impl FnMut(Stage)) -> Result<Outcome, DemoError> {
     privileges::check()?;
     tell(Stage::Preparing);
-    let ruleset = Ruleset::new(plan.policy, plan.regions);
+    let ruleset = Ruleset::new(plan.policy, plan.data);
     let (filter, _) = EngineChoice::Auto.try_with(|engine| {
         Generation::load(generation::Plan {
             ruleset: &ruleset,
@@ -125,7 +125,7 @@ pub fn run(plan: &Plan<'_>, mut tell: impl FnMut(Stage)) -> Result<Outcome, Demo
         .server
         .run(|| filter.attach_unpinned(interface, ModeChoice::Auto))??;
 
-    let samples = sample::pick(plan.policy, plan.regions);
+    let samples = sample::pick(plan.policy, plan.data);
     let probes = probes(&samples);
     tell(Stage::Sending(probes.len()));
     let fates = Wire::open(&veth)?.fates(&probes, || Ok(filter.counters()?.dropped()))?;

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 use ipnet::IpNet;
 
 use crate::{
-    geoip::{Country, Located, Regions},
+    geoip::{Country, Located, Opinions},
     policy::{Policy, special_purpose},
     range::{Address, Range},
 };
@@ -43,7 +43,8 @@ pub struct Sample {
 /// Picks addresses: in the countries that the policy names and in others, at the ends of the prefixes that it
 /// lists, and special ones. Countries without addresses in the data are left out.
 #[must_use]
-pub fn pick(policy: &Policy, regions: &Regions) -> Vec<Sample> {
+pub fn pick<'a>(policy: &Policy, data: impl Into<Opinions<'a>>) -> Vec<Sample> {
+    let data = data.into();
     let named = policy.countries.countries().iter().copied();
     let others = OTHERS
         .iter()
@@ -52,10 +53,10 @@ pub fn pick(policy: &Policy, regions: &Regions) -> Vec<Sample> {
     let mut samples = Vec::new();
     for country in named.chain(others) {
         let group = Group::Country(country);
-        let addresses = in_country(regions.ipv4(), country)
-            .chain(in_country(regions.ipv6(), country))
-            .map(|address| Sample { group, address });
-        samples.extend(addresses);
+        let addresses = data.iter().flat_map(|regions| {
+            in_country(regions.ipv4(), country).chain(in_country(regions.ipv6(), country))
+        });
+        samples.extend(addresses.map(|address| Sample { group, address }));
     }
     let ends = policy.allow.iter().chain(&policy.deny).flat_map(ends);
     let ends: BTreeSet<_> = ends.collect();
@@ -165,7 +166,7 @@ mod tests {
             deny: vec!["2001:db8::/64".parse().unwrap()],
             ..Policy::default()
         };
-        let listed: Vec<_> = pick(&policy, &Regions::default())
+        let listed: Vec<_> = pick(&policy, &geoip::Regions::default())
             .iter()
             .filter(|sample| sample.group == Group::Listed)
             .map(|sample| sample.address.to_string())

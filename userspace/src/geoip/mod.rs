@@ -1,69 +1,126 @@
 //! From GeoIP files to [`Regions`]: one file of this room a format.
 //!
-//! Whatever the format, a file's ranges go through one [`Builder`], which makes them disjoint. What comes
-//! out is [`GeoData`]: the regions, where they come from ([`Source`]), and what the files contradict each
-//! other in ([`Contradiction`]).
+//! ```text
+//! file ──unpack──▶ text, MaxMind DB or snapshot ──▶ rows ──intake──▶ Reading: regions of one source
+//!                                                                        │ several, in order
+//!                                                                        ▼
+//!                                                                     GeoData
+//! ```
+//!
+//! Files are opened as far as they are packed, and then read in the format that their content shows. Rows that say no country
+//! are set aside and counted ([`SetAside`]); all others go through one [`Builder`], which makes them disjoint. What comes out is
+//! a [`Reading`] for each source, and [`GeoData`] for all of them together. The user's page on all this is docs/data.md.
 //!
 //! | format | read by | recognised by |
 //! |---|---|---|
-//! | the built-in [`snapshot`] | [`builtin`], [`read`] | its first eight bytes |
-//! | `first,last,country` | [`read`] | anything else |
+//! | the built-in [`snapshot`] | `snapshot/` | its first eight bytes |
+//! | MaxMind DB | `mmdb.rs` | no text, and a marker near its end |
+//! | MaxMind's CSV archive | `maxmind.rs` | the names of its columns |
+//! | CSV with names of columns | `columns.rs` | these names |
+//! | `first,last,country` | `ranges.rs` | three or four fields |
+//! | delegations of the registries | `delegated.rs` | `|` between fields |
+//! | geofeed (RFC 8805) | `geofeed.rs` | a prefix, and a second field |
+//! | list of prefixes | `prefixes.rs` | a prefix, and nothing else |
 
+mod columns;
 mod country;
-mod csv;
+mod delegated;
+mod difference;
 mod error;
+mod fields;
+mod geofeed;
+mod intake;
+mod location;
+mod maker;
+mod maxmind;
+mod mmdb;
+mod opinions;
+mod origin;
+mod prefixes;
+mod ranges;
+mod reading;
 mod regions;
+mod remarks;
 pub mod snapshot;
 mod source;
-
-use std::{
-    fs::File,
-    io::{BufRead, BufReader, Read},
-    path::{Path, PathBuf},
-};
+mod text;
+mod unpack;
 
 pub(crate) use country::simplified;
 pub use country::{Country, UnknownCountry, names};
-pub use error::{GeoipError, LineProblem};
+pub use difference::{Move, addresses};
+pub use error::{BinaryProblem, GeoipError, LineProblem, PackedProblem, TooMany};
+pub use location::SetAside;
+pub use mmdb::MmdbProblem;
+pub use opinions::Opinions;
+pub use origin::Origin;
+pub use reading::{CountryBy, Format, Reading};
 pub use regions::{AnyRange, Builder, Contradiction, Located, Place, Regions};
 pub use source::{Source, Summary, Totals};
+pub use unpack::Packing;
+
+use std::path::Path;
 
 /// The snapshot that `cargo xtask snapshot` made.
 const BUILTIN: &[u8] = include_bytes!("../../../data/world.snapshot");
 
-/// Where data is had from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Origin {
-    /// What this program carries with it.
-    Builtin,
-    /// A file, in the format that its content shows.
-    File(PathBuf),
+/// What several sources make of an address that they disagree on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Merge {
+    /// The first source that knows the address decides.
+    #[default]
+    First,
+    /// Each source is heard: the address is refused if what any of them says is against it.
+    Any,
 }
 
-impl Origin {
-    /// The word for [`Self::Builtin`]. A file of that name is `./builtin`.
-    pub const BUILTIN: &str = "builtin";
-
-    /// What a word of the command line or a configuration stands for.
-    #[must_use]
-    pub fn of(word: &Path) -> Self {
-        if word == Path::new(Self::BUILTIN) {
-            Self::Builtin
-        } else {
-            Self::File(word.to_owned())
-        }
-    }
+/// How data is read that can be read in more than one way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reconciliation {
+    /// What becomes of disagreement between sources.
+    pub merge: Merge,
+    /// Which country counts where a source says two.
+    pub country: CountryBy,
 }
 
 /// What was read: regions, and where they come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GeoData {
-    /// Which country an address is in.
+    /// Which country an address is in: as the first source says that knows it.
     pub regions: Regions,
-    /// What the regions were made from: at least one source.
-    pub sources: Vec<Source>,
-    /// What the sources contradict themselves or each other in.
-    pub contradictions: Vec<Contradiction>,
+    /// The sources, in their order: at least one.
+    pub readings: Vec<Reading>,
+    /// What becomes of disagreement between them.
+    pub merge: Merge,
+}
+
+impl GeoData {
+    /// What several sources say together.
+    #[must_use]
+    pub fn new(readings: Vec<Reading>, merge: Merge) -> Self {
+        let each: Vec<_> = readings
+            .iter()
+            .map(|reading| reading.regions.clone())
+            .collect();
+        Self {
+            regions: Regions::first_of(&each),
+            readings,
+            merge,
+        }
+    }
+
+    /// Where it comes from.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.readings.iter().map(|reading| &reading.source)
+    }
+
+    /// What sources contradict themselves in. That one source contradicts another is no contradiction: their order, or
+    /// [`Merge`], says what counts.
+    pub fn contradictions(&self) -> impl Iterator<Item = &Contradiction> {
+        self.readings
+            .iter()
+            .flat_map(|reading| &reading.contradictions)
+    }
 }
 
 /// The data that this program carries with it: the whole world.
@@ -72,19 +129,11 @@ pub struct GeoData {
 ///
 /// [`GeoipError::Snapshot`], should the program be damaged.
 pub fn builtin() -> Result<GeoData, GeoipError> {
-    let (regions, source) = snapshot::decode(BUILTIN).map_err(|source| GeoipError::Snapshot {
-        name: "the built-in snapshot".to_owned(),
-        source,
-    })?;
-    Ok(GeoData {
-        regions,
-        sources: vec![source],
-        contradictions: Vec::new(),
-    })
+    let reading = Reading::of_snapshot("the built-in snapshot", BUILTIN)?;
+    Ok(GeoData::new(vec![reading], Merge::default()))
 }
 
-/// Reads files, each in the format that its content shows. Ranges of several files count together, as if
-/// they stood in one: the most specific wins, whichever file it is in.
+/// Reads files, each in the format that its content shows; the first that knows an address decides.
 ///
 /// # Errors
 ///
@@ -93,68 +142,26 @@ pub fn read<P: AsRef<Path>>(paths: &[P]) -> Result<GeoData, GeoipError> {
     let files = paths
         .iter()
         .map(|path| Origin::File(path.as_ref().to_owned()));
-    read_origins(&files.collect::<Vec<_>>())
+    read_origins(&files.collect::<Vec<_>>(), Reconciliation::default())
 }
 
-/// Reads data from several places. Ranges count together, as in [`read`].
+/// Reads data from several places, in the order in which they count.
 ///
 /// # Errors
 ///
 /// As [`read`] and [`builtin`].
-pub fn read_origins(origins: &[Origin]) -> Result<GeoData, GeoipError> {
-    if let [Origin::Builtin] = origins {
-        return builtin();
-    }
-    let mut builder = Builder::default();
-    let mut sources = Vec::new();
-    for origin in origins {
-        sources.push(match origin {
-            Origin::Builtin => {
-                let GeoData {
-                    regions,
-                    mut sources,
-                    ..
-                } = builtin()?;
-                let source = sources.pop().unwrap_or_default();
-                builder.begin_file(&source.source);
-                builder.add_regions(&regions);
-                source
-            }
-            Origin::File(path) => read_file(path, &mut builder)?,
-        });
-    }
-    let (regions, contradictions) = builder.build();
-    Ok(GeoData {
-        regions,
-        sources,
-        contradictions,
-    })
-}
-
-fn read_file(path: &Path, builder: &mut Builder) -> Result<Source, GeoipError> {
-    let name = path.display().to_string();
-    let unreadable = |source| GeoipError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
-    let before = builder.len();
-    builder.begin_file(&name);
-    let source = if snapshot::is_snapshot(file.fill_buf().map_err(unreadable)?) {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(unreadable)?;
-        let (regions, source) =
-            snapshot::decode(&bytes).map_err(|source| GeoipError::Snapshot { name, source })?;
-        builder.add_regions(&regions);
-        source
-    } else {
-        csv::read(file, builder).map_err(|failure| failure.in_file(path))?;
-        Source::of_file(name)
-    };
-    if builder.len() == before {
-        return Err(GeoipError::Empty {
-            path: path.to_owned(),
-        });
-    }
-    Ok(source)
+pub fn read_origins(
+    origins: &[Origin],
+    reconciliation: Reconciliation,
+) -> Result<GeoData, GeoipError> {
+    let Reconciliation { merge, country } = reconciliation;
+    let readings = origins
+        .iter()
+        .map(|origin| match origin {
+            Origin::Builtin => Reading::of_snapshot("the built-in snapshot", BUILTIN),
+            Origin::File(path) => Reading::of_file(path, None, country),
+            Origin::Prefixes { country: of, path } => Reading::of_file(path, Some(*of), country),
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(GeoData::new(readings, merge))
 }

@@ -10,20 +10,21 @@ use std::{
 use ipnet::IpNet;
 
 use super::Country;
-use crate::range::{Address, Labelled, Range, find, flatten};
+use crate::range::{Address, Labelled, Range, find, flatten, overlay};
 
 /// A range of addresses and the country that all of them are in.
 pub type Located<A> = Labelled<A, Country>;
 
 /// Which country an address is in, for the whole world or a part of it: sorted, disjoint ranges.
 ///
-/// The boundaries are those of the data that it was made from: neighbours of one country are not joined.
+/// The boundaries are those of the data that it was made from: neighbours of one country are not joined. A clone shares
+/// the ranges, and costs nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Regions {
     /// The IPv4 ranges, sorted and disjoint.
-    ipv4: Vec<Located<Ipv4Addr>>,
+    ipv4: Arc<Vec<Located<Ipv4Addr>>>,
     /// The IPv6 ranges, sorted and disjoint.
-    ipv6: Vec<Located<Ipv6Addr>>,
+    ipv6: Arc<Vec<Located<Ipv6Addr>>>,
 }
 
 impl Regions {
@@ -31,7 +32,28 @@ impl Regions {
     pub(super) fn of_disjoint(ipv4: Vec<Located<Ipv4Addr>>, ipv6: Vec<Located<Ipv6Addr>>) -> Self {
         debug_assert!(ipv4.is_sorted_by(|one, next| one.range.last() < next.range.first()));
         debug_assert!(ipv6.is_sorted_by(|one, next| one.range.last() < next.range.first()));
-        Self { ipv4, ipv6 }
+        Self {
+            ipv4: Arc::new(ipv4),
+            ipv6: Arc::new(ipv6),
+        }
+    }
+
+    /// What several regions say together: of each address, what the first of them says that knows it.
+    #[must_use]
+    pub(super) fn first_of(each: &[Self]) -> Self {
+        match each {
+            [] => Self::default(),
+            [one] => one.clone(),
+            // Halves, so that hundreds of small files are not laid over a growing whole one by one.
+            _ => {
+                let (before, after) = each.split_at(each.len() / 2);
+                let (before, after) = (Self::first_of(before), Self::first_of(after));
+                Self::of_disjoint(
+                    overlay(&after.ipv4, &before.ipv4),
+                    overlay(&after.ipv6, &before.ipv6),
+                )
+            }
+        }
     }
 
     /// The IPv4 ranges, sorted and disjoint.
@@ -135,7 +157,7 @@ pub struct Builder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Claim {
     country: Country,
-    file: u32,
+    file: u16,
     line: u32,
 }
 
@@ -148,6 +170,48 @@ pub enum AnyRange {
     Ipv6(Range<Ipv6Addr>),
 }
 
+impl AnyRange {
+    /// The range between two addresses; `None` when they are of two families, or the last comes before the first.
+    pub(super) fn between(first: IpAddr, last: IpAddr) -> Option<Self> {
+        match (first, last) {
+            (IpAddr::V4(first), IpAddr::V4(last)) => Range::new(first, last).map(Self::Ipv4).ok(),
+            (IpAddr::V6(first), IpAddr::V6(last)) => Range::new(first, last).map(Self::Ipv6).ok(),
+            _ => None,
+        }
+    }
+
+    /// The addresses of a prefix. Host bits that are set in it count for nothing.
+    pub(super) fn of_prefix(prefix: IpNet) -> Self {
+        let ipv4 = Range::of_prefix(prefix).map(Self::Ipv4);
+        let ipv6 = || Range::of_prefix(prefix).map(Self::Ipv6);
+        // It is of one family or the other.
+        ipv4.or_else(ipv6).unwrap_or(Self::Ipv6(Range::ALL))
+    }
+
+    /// This range and the one behind it, if they are of one family and nothing is between them.
+    pub(super) fn joined(self, next: Self) -> Option<Self> {
+        fn joined<A: Address>(one: Range<A>, next: Range<A>) -> Option<Range<A>> {
+            let touch = one.last().successor() == Some(next.first());
+            Range::new(one.first(), next.last()).ok().filter(|_| touch)
+        }
+        match (self, next) {
+            (Self::Ipv4(one), Self::Ipv4(next)) => joined(one, next).map(Self::Ipv4),
+            (Self::Ipv6(one), Self::Ipv6(next)) => joined(one, next).map(Self::Ipv6),
+            _ => None,
+        }
+    }
+
+    /// The IPv4 range, where IPv4 addresses are written as IPv4-mapped IPv6.
+    pub(super) fn unmapped(self) -> Self {
+        let Self::Ipv6(range) = self else { return self };
+        let ends = (range.first().to_ipv4_mapped(), range.last().to_ipv4_mapped());
+        match ends {
+            (Some(first), Some(last)) => Range::new(first, last).map_or(self, Self::Ipv4),
+            _ => self,
+        }
+    }
+}
+
 impl Builder {
     /// Begins a file: ranges that are added from now on were read there.
     pub fn begin_file(&mut self, name: &str) {
@@ -156,8 +220,8 @@ impl Builder {
 
     /// Adds a range that was read in a line of the present file, counted from 1; 0 says that it has no lines.
     pub fn add(&mut self, range: AnyRange, country: Country, line: u32) {
-        // Four thousand million files do not fit into a command line.
-        let file = u32::try_from(self.files.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        // An archive of more files than that is refused.
+        let file = u16::try_from(self.files.len().saturating_sub(1)).unwrap_or(u16::MAX);
         let claim = Claim {
             country,
             file,
@@ -197,10 +261,10 @@ impl Builder {
     pub fn build(self) -> (Regions, Vec<Contradiction>) {
         let Self { files, ipv4, ipv6 } = self;
         let mut contradictions = Vec::new();
-        let regions = Regions {
-            ipv4: resolve(ipv4, &files, &mut contradictions),
-            ipv6: resolve(ipv6, &files, &mut contradictions),
-        };
+        let regions = Regions::of_disjoint(
+            resolve(ipv4, &files, &mut contradictions),
+            resolve(ipv6, &files, &mut contradictions),
+        );
         (regions, contradictions)
     }
 }
@@ -212,7 +276,7 @@ fn resolve<A: Address>(
 ) -> Vec<Located<A>> {
     let told = |claim: Claim| {
         let file = files
-            .get(claim.file as usize)
+            .get(usize::from(claim.file))
             .map_or_else(|| "".into(), Arc::clone);
         (
             claim.country,
@@ -309,7 +373,44 @@ mod tests {
     }
 
     #[test]
+    fn the_first_that_knows_an_address_decides() {
+        let one = |rows: &[(AnyRange, &str)]| built(rows).0;
+        let each = [
+            one(&[(ipv4(4, 5), "CN")]),
+            one(&[(ipv4(0, 9), "FR")]),
+            one(&[(ipv4(5, 12), "JP")]),
+        ];
+        let told = |regions: &Regions| -> Vec<_> {
+            let ranges = regions.ipv4().iter();
+            ranges
+                .map(|located| (located.range.last().to_bits(), located.label.to_string()))
+                .collect()
+        };
+        let first = told(&Regions::first_of(&each));
+        let expected = [(3, "FR"), (5, "CN"), (9, "FR"), (12, "JP")];
+        assert_eq!(first, expected.map(|(last, code)| (last, code.to_owned())));
+        assert_eq!(Regions::first_of(&[]), Regions::default());
+    }
+
+    #[test]
+    fn mapped_addresses_are_ipv4() {
+        let between = |first: &str, last: &str| {
+            AnyRange::between(first.parse().unwrap(), last.parse().unwrap()).unwrap()
+        };
+        assert_eq!(
+            between("::ffff:1.0.0.0", "::ffff:1.0.0.255").unmapped(),
+            between("1.0.0.0", "1.0.0.255")
+        );
+        for (first, last) in [("::ffff:ffff:ffff", "::1:0:0:0"), ("2001:db8::", "2001:db8::1")] {
+            let range = between(first, last);
+            assert_eq!(range.unmapped(), range);
+        }
+    }
+
+    #[test]
     fn the_world_stays_small_in_memory() {
+        assert_eq!(size_of::<Labelled<Ipv4Addr, Claim>>(), 16);
+        assert_eq!(size_of::<Labelled<Ipv6Addr, Claim>>(), 40);
         assert_eq!(size_of::<Located<Ipv4Addr>>(), 10);
         assert_eq!(size_of::<Located<Ipv6Addr>>(), 34);
     }

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::{GeoData, Located};
+use super::{Located, Regions};
 use crate::range::Address;
 
 /// Where data comes from, as far as it is known.
@@ -62,14 +62,14 @@ pub struct Totals {
     pub addresses: u128,
 }
 
-impl GeoData {
+impl Regions {
     /// How much there is.
     #[must_use]
     pub fn summary(&self) -> Summary {
         Summary {
-            ipv4: totals(self.regions.ipv4()),
-            ipv6: totals(self.regions.ipv6()),
-            countries: self.regions.countries().len(),
+            ipv4: totals(self.ipv4()),
+            ipv6: totals(self.ipv6()),
+            countries: self.countries().len(),
         }
     }
 }

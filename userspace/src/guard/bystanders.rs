@@ -9,7 +9,7 @@ use super::{
     GuardError, Peers, endangered::judge_at, process::System, routes::Way, sockets::Sockets,
 };
 use crate::{
-    geoip::{Country, Regions},
+    geoip::{Country, Opinions},
     policy::{Policy, Verdict},
 };
 
@@ -34,14 +34,14 @@ pub struct Bystanders {
 /// # Errors
 ///
 /// When the connections or the routes cannot be read.
-pub fn bystanders(
+pub fn bystanders<'a>(
     policy: &Policy,
-    regions: &Regions,
+    data: impl Into<Opinions<'a>>,
     peers: &Peers,
 ) -> Result<Vec<Bystanders>, GuardError> {
     let path = System::default().path("proc/thread-self/net");
     let sockets = Sockets::read(&path).map_err(|source| GuardError::Processes { path, source })?;
-    let mut cut_off = count(policy, regions, peers, &sockets);
+    let mut cut_off = count(policy, data.into(), peers, &sockets);
     if let Some(network) = &peers.network {
         let ways: Vec<_> = cut_off.keys().map(|&to| Way { to, from: None }).collect();
         let mut concern = network.concern(&ways)?.into_iter();
@@ -53,7 +53,7 @@ pub fn bystanders(
 /// The connections that a policy would cut off, by address.
 fn count(
     policy: &Policy,
-    regions: &Regions,
+    data: Opinions<'_>,
     peers: &Peers,
     sockets: &Sockets,
 ) -> BTreeMap<IpAddr, Bystanders> {
@@ -61,7 +61,7 @@ fn count(
     let mut cut_off = BTreeMap::new();
     for connection in sockets.connections() {
         let address = connection.remote.ip();
-        let explained = judge_at(policy, regions, address, Some(connection.service()));
+        let explained = judge_at(policy, data, address, Some(connection.service()));
         if explained.verdict == Verdict::Pass || guarded.contains(&address) {
             continue;
         }
@@ -138,7 +138,7 @@ mod tests {
             ..Peers::default()
         };
         let world = geoip::builtin().unwrap().regions;
-        let counted = count(&Policy::default(), &world, &peers, &sockets);
+        let counted = count(&Policy::default(), (&world).into(), &peers, &sockets);
         let of = |country, addresses, connections, opened_here| Bystanders {
             country: Some(country),
             addresses,

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::{Peer, Peers, Role, Service};
 use crate::{
-    geoip::{Country, Regions},
+    geoip::{Country, Opinions},
     policy::{self, Explanation, Policy, Reason, Verdict},
 };
 
@@ -59,9 +59,14 @@ impl fmt::Display for Endangered {
 /// what is cut off tomorrow is cut off when nobody looks. Nor does `replies`: whether a packet answers something is
 /// known only of what began after the filter was attached, and for as long as that is remembered.
 #[must_use]
-pub fn endangered(policy: &Policy, regions: &Regions, peers: &Peers) -> Vec<Endangered> {
+pub fn endangered<'a>(
+    policy: &Policy,
+    data: impl Into<Opinions<'a>>,
+    peers: &Peers,
+) -> Vec<Endangered> {
+    let data = data.into();
     let endangered = peers.guarded.iter().filter_map(|peer| {
-        let explained = judge(policy, regions, peer);
+        let explained = judge(policy, data, peer);
         (explained.verdict == Verdict::Drop).then(|| Endangered {
             role: peer.role.clone(),
             address: peer.address,
@@ -74,19 +79,19 @@ pub fn endangered(policy: &Policy, regions: &Regions, peers: &Peers) -> Vec<Enda
 }
 
 /// The verdict on a peer's packets.
-fn judge(policy: &Policy, regions: &Regions, peer: &Peer) -> Explanation {
-    judge_at(policy, regions, peer.address, peer.service)
+fn judge(policy: &Policy, data: Opinions<'_>, peer: &Peer) -> Explanation {
+    judge_at(policy, data, peer.address, peer.service)
 }
 
 /// The verdict on packets from an address to a service of this host.
 pub(super) fn judge_at(
     policy: &Policy,
-    regions: &Regions,
+    data: Opinions<'_>,
     address: IpAddr,
     service: Option<Service>,
 ) -> Explanation {
     let port = service.map(|service| (service.protocol, service.local_port));
-    policy::explain_port(policy, regions, address, port)
+    policy::explain_port(policy, data, address, port)
 }
 
 /// Refuses a policy that would cut off a peer. One that only counts (`monitor`) cuts nobody off.
@@ -94,8 +99,12 @@ pub(super) fn judge_at(
 /// # Errors
 ///
 /// The [`Refusal`], which lists them.
-pub fn check(policy: &Policy, regions: &Regions, peers: &Peers) -> Result<(), Refusal> {
-    let endangered = endangered(policy, regions, peers);
+pub fn check<'a>(
+    policy: &Policy,
+    data: impl Into<Opinions<'a>>,
+    peers: &Peers,
+) -> Result<(), Refusal> {
+    let endangered = endangered(policy, data, peers);
     if endangered.is_empty() || policy.monitor {
         Ok(())
     } else {

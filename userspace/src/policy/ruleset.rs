@@ -14,8 +14,8 @@ use geodrop_common::{
 
 use super::{Count, CountryRule, Policy, Unknown, carrier, special_purpose};
 use crate::{
-    geoip::{Country, Located, Regions},
-    range::{Address, Labelled, Range, find, flatten, join_adjacent, overlay},
+    geoip::{Country, Located, Opinions, Regions},
+    range::{Address, Labelled, Range, align, find, flatten, join_adjacent, overlay},
 };
 
 /// A range of addresses and their class.
@@ -34,13 +34,17 @@ pub struct Ruleset {
 }
 
 impl Ruleset {
-    /// Applies a policy to the world that `regions` knows.
+    /// Applies a policy to the world that data knows.
+    ///
+    /// Where several sources are heard, the rules are resolved for what each of them says, and an address is refused what
+    /// any of these refuses it. It is unknown if none knows it.
     #[must_use]
-    pub fn new(policy: &Policy, regions: &Regions) -> Self {
+    pub fn new<'a>(policy: &Policy, data: impl Into<Opinions<'a>>) -> Self {
+        let data = data.into();
         let mut classes = Classes::default();
         classes.class(policy.entry(None));
-        let ipv4 = classified(policy, regions.ipv4(), &mut classes);
-        let ipv6 = classified(policy, regions.ipv6(), &mut classes);
+        let ipv4 = classified(policy, data.iter().map(Regions::ipv4), &mut classes);
+        let ipv6 = classified(policy, data.iter().map(Regions::ipv6), &mut classes);
         Self {
             classes: classes.entries,
             ports: ports(policy),
@@ -192,17 +196,15 @@ enum ListedIn {
 }
 
 /// The rules laid one over another, the strongest on top.
-fn classified<A: Address>(
+fn classified<'a, A: Address>(
     policy: &Policy,
-    regions: &[Located<A>],
+    sources: impl Iterator<Item = &'a [Located<A>]>,
     classes: &mut Classes,
 ) -> Vec<Classified<A>> {
     let default = policy.entry(None);
 
-    let countries = regions
-        .iter()
-        .map(|located| Labelled::new(located.range, policy.entry(Some(located.label))));
-    let countries: Vec<_> = countries.filter(|ruled| ruled.label != default).collect();
+    let mut countries = by_country(policy, sources);
+    countries.retain(|ruled| ruled.label != default);
 
     let special = special_purpose::ranges().into_iter();
     let special: Vec<_> = special
@@ -245,6 +247,30 @@ fn classified<A: Address>(
         .collect()
 }
 
+/// The country rules alone. Where several sources say where an address is, all that is against it counts.
+fn by_country<'a, A: Address>(
+    policy: &Policy,
+    sources: impl Iterator<Item = &'a [Located<A>]>,
+) -> Vec<Labelled<A, Entry>> {
+    let ruled = |source: &[Located<A>]| -> Vec<_> {
+        let located = source.iter();
+        located
+            .map(|located| Labelled::new(located.range, policy.entry(Some(located.label))))
+            .collect()
+    };
+    let together = |before: Vec<_>, next: Vec<_>| {
+        let pieces = align(&before, &next).filter_map(|piece| {
+            let entry = match piece.label {
+                (Some(one), Some(other)) => Entry::or(one, other),
+                (one, other) => one.or(other)?,
+            };
+            Some(Labelled::new(piece.range, entry))
+        });
+        pieces.collect()
+    };
+    sources.map(ruled).reduce(together).unwrap_or_default()
+}
+
 /// The classes so far, each for one meaning.
 #[derive(Default)]
 struct Classes {
@@ -254,10 +280,19 @@ struct Classes {
 
 impl Classes {
     /// The class with this meaning.
+    ///
+    /// There is one class a country, and those of what passed, was denied, is unknown, and carries an address at one of two
+    /// places. Where several sources are heard and many rules are for ports, there may be one for each set of rules that are
+    /// against an address, too. Should these ever be more than fit, all rules are against what is left over: an address that
+    /// sources disagree on is refused more than was asked for, never less.
     fn class(&mut self, entry: Entry) -> Class {
-        // One class a country, and those of what passed, was denied, is unknown, and carries an address at one of
-        // two places: the number always fits.
-        const { assert!(Country::COUNT + 5 <= CAPACITY && CAPACITY <= u16::MAX as usize) };
+        const { assert!(Country::COUNT + 6 <= CAPACITY && CAPACITY <= u16::MAX as usize) };
+        let fits = self.entries.len() + 1 < CAPACITY || self.numbers.contains_key(&entry);
+        let entry = if fits {
+            entry
+        } else {
+            Entry::ruled(u32::MAX, Slot::UNKNOWN, Slot::PASSED)
+        };
         *self.numbers.entry(entry).or_insert_with(|| {
             let number = u16::try_from(self.entries.len()).unwrap_or_default();
             self.entries.push(entry);

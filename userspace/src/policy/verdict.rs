@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use super::{CountryRule, Policy, PortRule, Protocol, Refusal, Unknown, carrier, special_purpose};
-use crate::geoip::{Country, Regions};
+use crate::geoip::{Country, Opinions};
 
 /// What becomes of packets from an address, were the policy enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -62,7 +62,8 @@ impl fmt::Display for Reason {
 pub struct Explanation {
     /// The address.
     pub ip: IpAddr,
-    /// Its country, whether that decided or not; `None` when no data knows it.
+    /// Its country, whether that decided or not; `None` when no data knows it. Where several sources are heard that
+    /// disagree, the one that decided, or else the first one's.
     pub country: Option<Country>,
     /// The largest prefix that holds the address and lies inside its range of the data.
     pub prefix: Option<IpNet>,
@@ -76,19 +77,20 @@ pub struct Explanation {
 ///
 /// `monitor`, `effective_from` and `replies` count for nothing here.
 #[must_use]
-pub fn explain(policy: &Policy, regions: &Regions, ip: IpAddr) -> Explanation {
-    explain_port(policy, regions, ip, None)
+pub fn explain<'a>(policy: &Policy, data: impl Into<Opinions<'a>>, ip: IpAddr) -> Explanation {
+    explain_port(policy, data, ip, None)
 }
 
 /// The same for packets that go to this port.
 #[must_use]
-pub fn explain_port(
+pub fn explain_port<'a>(
     policy: &Policy,
-    regions: &Regions,
+    data: impl Into<Opinions<'a>>,
     ip: IpAddr,
     port: Option<(Protocol, u16)>,
 ) -> Explanation {
-    let (country, prefix) = regions.lookup(ip).unzip();
+    let data = data.into();
+    let (country, prefix) = data.lookup(ip).next().unzip();
     if let Some((verdict, reason)) = by_prefix(policy, ip) {
         return Explanation {
             ip,
@@ -99,7 +101,7 @@ pub fn explain_port(
         };
     }
     if let Some((carried, carrier)) = carrier::carried(ip) {
-        let by_carried = explain_port(policy, regions, carried.into(), port);
+        let by_carried = explain_port(policy, data, carried.into(), port);
         return Explanation {
             ip,
             prefix: by_carried
@@ -108,18 +110,29 @@ pub fn explain_port(
             ..by_carried
         };
     }
-    let (verdict, reason) = if special_purpose::block_of(ip).is_some() {
-        (Verdict::Pass, Reason::SpecialPurpose)
-    } else {
-        by_country(policy, rule(policy, port), country)
+    let explanation = |located: Option<(Country, IpNet)>, (verdict, reason)| {
+        let (country, prefix) = located.unzip();
+        Explanation {
+            ip,
+            country,
+            prefix,
+            verdict,
+            reason,
+        }
     };
-    Explanation {
-        ip,
-        country,
-        prefix,
-        verdict,
-        reason,
+    let mut known = data.lookup(ip).map(Some).peekable();
+    let first = known.peek().copied().flatten();
+    if special_purpose::block_of(ip).is_some() {
+        return explanation(first, (Verdict::Pass, Reason::SpecialPurpose));
     }
+    let rule = rule(policy, port);
+    let judge = |located: Option<(Country, IpNet)>| {
+        by_country(policy, rule, located.map(|(country, _)| country))
+    };
+    // Of several sources the first one decides that says what is against the address.
+    let against = known.find(|located| judge(*located).0 != Verdict::Pass);
+    let decides = against.flatten().or(first);
+    explanation(decides, judge(decides))
 }
 
 /// The country rule for packets to a port.

@@ -1,14 +1,16 @@
 //! Addresses, and ranges of them, for both families alike.
 //!
 //! Everything between a GeoIP file and a table is a list of ranges that say something: a country, a class, a
-//! rule. Two operations on such lists carry the whole of it:
+//! rule. Three operations on such lists carry the whole of it:
 //!
 //! - [`flatten`] makes disjoint ranges of nested ones: the most specific range wins.
 //! - [`overlay()`] lays one disjoint list over another: what lies on top wins.
+//! - [`align`] puts two disjoint lists side by side: what each says of the same addresses.
 //!
-//! Both are generic over the [`Address`] family and over what the ranges say, so that each rule is written
+//! All are generic over the [`Address`] family and over what the ranges say, so that each rule is written
 //! once.
 
+mod alignment;
 mod labelled;
 mod nesting;
 mod overlay;
@@ -22,6 +24,7 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 
+pub use alignment::align;
 pub use labelled::{Labelled, boundaries, find, join_adjacent};
 pub use nesting::flatten;
 pub use overlay::overlay;

@@ -21,6 +21,9 @@ use super::{Address, Labelled, Range};
 pub fn flatten<A: Address, T: Copy + Ord>(mut ranges: Vec<Labelled<A, T>>) -> Vec<Labelled<A, T>> {
     // A stable sort takes linear time where the ranges come in order, as most files have them.
     ranges.sort_by_key(|entry| entry.range.first);
+    if ranges.is_sorted_by(|one, next| one.range.last < next.range.first) {
+        return ranges;
+    }
     let mut to_come = ranges.into_iter().peekable();
     let mut around = BinaryHeap::new();
     let mut flat: Vec<Labelled<A, T>> = Vec::with_capacity(to_come.len());

@@ -170,7 +170,7 @@ impl Part {
         policy: &Policy,
         data: &GeoData,
     ) -> Self {
-        let ruleset = Ruleset::new(policy, &data.regions);
+        let ruleset = Ruleset::new(policy, data);
         let rules = policy.rules.iter().map(|rule| Rule {
             ports: rule.ports.iter().map(ports_text).collect(),
             countries: Countries(rule.countries.clone()),

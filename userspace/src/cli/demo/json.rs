@@ -17,7 +17,7 @@ use super::{super::json::CountersReport, name};
 /// What `demo --json` prints.
 #[derive(Debug, Serialize)]
 pub(super) struct Report<'a> {
-    geoip: &'a [Source],
+    geoip: Vec<&'a Source>,
     ranges: Ranges,
     mode: String,
     /// Why the mode is not native; null if it is.
@@ -62,7 +62,7 @@ impl<'a> Report<'a> {
             Bursts::Skipped(reason) => (&[][..], Some(reason.as_str())),
         };
         Self {
-            geoip: &data.sources,
+            geoip: data.sources().collect(),
             ranges: Ranges {
                 ipv4: outcome.ranges.0,
                 ipv6: outcome.ranges.1,

@@ -23,7 +23,7 @@ pub(super) fn write_report(
     policy: &Policy,
     data: &GeoData,
 ) -> io::Result<()> {
-    for source in &data.sources {
+    for source in data.sources() {
         let of = source.date.map(|date| format!(" of {date}"));
         writeln!(
             output,

@@ -1,20 +1,76 @@
 //! GeoIP data: reading it, and what a policy needs of it.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use geodrop::{
-    geoip::{self, Country, GeoData, Origin},
+    geoip::{self, Country, CountryBy, GeoData, Merge, Opinions, Origin},
     policy::{
         CountryRule, Policy, Unknown,
-        config::{Location, Problem, Settings},
+        config::{GeoipSettings, Location, Problem, Settings},
     },
 };
 
-use super::super::{Usage, warn};
+use super::{
+    super::{Usage, warn},
+    policy::word,
+};
 
-/// Reads GeoIP data. Contradictions in it are told on standard error.
-pub(in super::super) fn read_data(origins: &[Origin]) -> anyhow::Result<GeoData> {
-    let data = geoip::read_origins(origins)?;
-    if let Some(first) = data.contradictions.first() {
-        let others = data.contradictions.len() - 1;
+/// Where GeoIP data comes from, and how it is read: the same wherever there is any.
+#[derive(Debug, Args)]
+pub(in super::super) struct GeoipOptions {
+    /// Read GeoIP data from these files, in any format of docs/data.md, packed or not; the first that knows an address
+    /// decides. CC=FILE is a list of a country's prefixes, `builtin` the built-in snapshot [default: builtin]
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    geoip: Vec<PathBuf>,
+
+    #[command(flatten)]
+    reconciliation: ReconciliationOptions,
+}
+
+/// How data is read that can be read in more than one way.
+#[derive(Debug, Args)]
+pub(in super::super) struct ReconciliationOptions {
+    /// What becomes of addresses that sources disagree on [default: first]
+    #[arg(long, value_name = "HOW", value_parser = word::<Merge>(), hide_short_help = true)]
+    geoip_merge: Option<Merge>,
+
+    /// Which country counts, where a source says where addresses are used and where they are registered
+    /// [default: location]
+    #[arg(long, value_name = "WHICH", value_parser = word::<CountryBy>(), hide_short_help = true)]
+    geoip_country: Option<CountryBy>,
+}
+
+impl GeoipOptions {
+    /// What they say of data.
+    pub(in super::super) fn settings(&self) -> Result<GeoipSettings, Usage> {
+        self.reconciliation.settings(&self.geoip)
+    }
+}
+
+impl ReconciliationOptions {
+    /// What they say of data that these words name.
+    pub(in super::super) fn settings(&self, words: &[PathBuf]) -> Result<GeoipSettings, Usage> {
+        let origins = words.iter().map(|word| {
+            Origin::of(word).map_err(|unknown| {
+                let word = word.display();
+                Usage(format!("{word}: {unknown}; a file of such a name is written ./{word}"))
+            })
+        });
+        let origins = origins.collect::<Result<Vec<_>, _>>()?;
+        Ok(GeoipSettings {
+            sources: (!origins.is_empty()).then_some(origins),
+            merge: self.geoip_merge,
+            country: self.geoip_country,
+        })
+    }
+}
+
+/// Reads GeoIP data. What sources contradict themselves in is told on standard error.
+pub(in super::super) fn read_data(settings: &GeoipSettings) -> anyhow::Result<GeoData> {
+    let data = geoip::read_origins(&settings.origins(), settings.reconciliation())?;
+    if let Some(first) = data.contradictions().next() {
+        let others = data.contradictions().count() - 1;
         warn(format_args!("warning: {first}"));
         if others > 0 {
             warn(format_args!(
@@ -42,8 +98,7 @@ impl Missing {
         advice: &str,
     ) -> Self {
         let sources: Vec<_> = data
-            .sources
-            .iter()
+            .sources()
             .map(|source| source.source.as_str())
             .collect();
         Self {
@@ -74,7 +129,7 @@ impl Missing {
 /// that is built in, one country must.
 pub(in super::super) fn missing(settings: &Settings, data: &GeoData) -> Vec<Missing> {
     const CODE: &str = "check the code";
-    let known = data.regions.countries();
+    let known = Opinions::from(data).countries();
     let mut all = Vec::new();
     for rule in settings.country_rules() {
         let (placed, bare): (Vec<_>, Vec<_>) = rule

@@ -10,7 +10,7 @@ use geodrop::{
     geoip::{GeoData, Origin},
     policy::{
         CountryRule, Unknown,
-        config::{self, Choice, Configuration, Countries, FILE, Placed, Settings},
+        config::{self, Choice, Configuration, Countries, FILE, GeoipSettings, Placed, Settings},
         groups::{Groups, Members},
     },
 };
@@ -18,7 +18,7 @@ use ipnet::IpNet;
 
 use super::{
     super::{Usage, warn},
-    data::read_data,
+    data::{GeoipOptions, read_data},
 };
 
 /// What to block: the same for a filter and for `lookup`.
@@ -50,10 +50,8 @@ pub(in super::super) struct PolicyOptions {
     #[arg(long, value_name = "WHAT", value_parser = word::<Unknown>())]
     unknown: Option<Unknown>,
 
-    /// Read GeoIP data from these files (`first,last,CC` lines, or a snapshot of geodrop's); `builtin` is the built-in
-    /// snapshot [default: builtin]
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    geoip: Vec<PathBuf>,
+    #[command(flatten)]
+    geoip: GeoipOptions,
 }
 
 /// What an argument of `--allow` or `--deny` names.
@@ -71,7 +69,7 @@ fn prefixes(text: &str) -> Result<Prefixes, config::Misspelt> {
 }
 
 /// Takes one of the words of a choice, and shows them all in the help.
-pub(super) fn word<T: Choice>() -> impl TypedValueParser<Value = T> {
+pub(in super::super) fn word<T: Choice>() -> impl TypedValueParser<Value = T> {
     let words = T::ALL
         .iter()
         .map(|(_, word, about)| PossibleValue::new(*word).help(*about));
@@ -83,7 +81,7 @@ pub(super) fn word<T: Choice>() -> impl TypedValueParser<Value = T> {
 pub(in super::super) struct Said {
     pub(in super::super) configuration: Configuration,
     pub(super) flags: Settings,
-    origins: Vec<Origin>,
+    geoip: GeoipSettings,
     /// All files that were read for it, or will be.
     pub(super) files: Vec<PathBuf>,
 }
@@ -102,7 +100,7 @@ impl Said {
 
     /// The GeoIP data. Contradictions in it are told on standard error.
     pub(in super::super) fn data(&self) -> anyhow::Result<GeoData> {
-        read_data(&self.origins)
+        read_data(&self.geoip)
     }
 }
 
@@ -122,32 +120,25 @@ impl PolicyOptions {
             warn(format_args!("warning: {problem}"));
         }
         let flags = self.settings(&configuration.groups)?;
-        let origins = if self.geoip.is_empty() {
-            configuration.geoip.clone()
-        } else {
-            Some(self.geoip.iter().map(|path| Origin::of(path)).collect())
-        };
+        let geoip = self.geoip.settings()?.over(&configuration.geoip);
         Ok(Said {
-            files: self.files(&configuration, origins.as_deref()),
+            files: self.files(&configuration, &geoip),
             configuration,
             flags,
-            origins: origins.unwrap_or_else(|| vec![Origin::Builtin]),
+            geoip,
         })
     }
 
-    fn files(&self, configuration: &Configuration, origins: Option<&[Origin]>) -> Vec<PathBuf> {
+    fn files(&self, configuration: &Configuration, geoip: &GeoipSettings) -> Vec<PathBuf> {
         let lists = self.allow.iter().chain(&self.deny);
         let lists = lists.filter_map(|prefixes| match prefixes {
             Prefixes::One(_) => None,
             Prefixes::OfFile(path) => Some(path),
         });
-        let data = origins.unwrap_or_default().iter();
-        let data = data.filter_map(|origin| match origin {
-            Origin::Builtin => None,
-            Origin::File(path) => Some(path),
-        });
+        let data = geoip.sources.iter().flatten();
+        let data = data.filter_map(Origin::path).map(Path::to_owned);
         let named = self.config.iter().chain(&configuration.files);
-        named.chain(lists).chain(data).cloned().collect()
+        named.chain(lists).cloned().chain(data).collect()
     }
 
     fn settings(&self, groups: &Groups) -> Result<Settings, Usage> {

@@ -2,8 +2,9 @@
 
 mod advice;
 
-use std::{fmt, str, str::FromStr};
+use std::{fmt, str, str::FromStr, sync::LazyLock};
 
+use rust_iso3166::ALL;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub(crate) use advice::simplified;
@@ -43,16 +44,26 @@ impl Country {
     pub const MACAO: Self = Self(*b"MO");
 
     /// How many countries there can be at most.
-    pub const COUNT: usize = rust_iso3166::ALL.len() + OUTSIDE_ISO.len();
+    pub const COUNT: usize = ALL.len() + OUTSIDE_ISO.len();
 
     /// The country with exactly this code; `None` when no country has it.
     ///
     /// That is a code of ISO 3166-1, `XK` for Kosovo, or `AN` for the former Netherlands Antilles.
     #[must_use]
     pub fn from_code(code: [u8; 2]) -> Option<Self> {
-        str::from_utf8(&code)
-            .ok()
-            .and_then(name_of)
+        /// Which pairs of letters are a code: files have half a million of them to ask about.
+        static CODES: LazyLock<[bool; LETTERS * LETTERS]> = LazyLock::new(|| {
+            let mut codes = [false; LETTERS * LETTERS];
+            let all = ALL.iter().map(|country| country.alpha2);
+            for code in all.chain(OUTSIDE_ISO.map(|(code, _)| code)) {
+                if let Some(place) = <[u8; 2]>::try_from(code.as_bytes()).ok().and_then(place) {
+                    codes[place] = true;
+                }
+            }
+            codes
+        });
+        place(code)
+            .filter(|place| CODES[*place])
             .map(|_| Self(code))
     }
 
@@ -77,6 +88,16 @@ impl Country {
     pub fn name(self) -> &'static str {
         name_of(self.as_str()).unwrap_or_default()
     }
+}
+
+/// How many letters a code is made of.
+const LETTERS: usize = 26;
+
+/// The place of two capital letters in a table of all pairs.
+fn place(code: [u8; 2]) -> Option<usize> {
+    let [first, second] = code.map(|byte| Some(usize::from(byte.checked_sub(b'A')?)));
+    let (first, second) = (first?, second?);
+    (first < LETTERS && second < LETTERS).then_some(first * LETTERS + second)
 }
 
 fn name_of(code: &str) -> Option<&'static str> {
@@ -117,10 +138,9 @@ impl FromStr for Country {
 
     /// Reads a code in capital or small letters.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let capitals = text.to_ascii_uppercase();
-        <[u8; 2]>::try_from(capitals.as_bytes())
+        <[u8; 2]>::try_from(text.as_bytes())
             .ok()
-            .and_then(Self::from_code)
+            .and_then(|code| Self::from_code(code.map(|byte| byte.to_ascii_uppercase())))
             .ok_or_else(|| UnknownCountry {
                 given: text.to_owned(),
                 advice: advice::on(text),
@@ -160,7 +180,7 @@ mod tests {
 
     #[test]
     fn every_code_of_iso_3166_is_a_country() {
-        for country in rust_iso3166::ALL {
+        for country in ALL {
             let parsed: Country = country.alpha2.to_lowercase().parse().unwrap();
             assert_eq!(
                 (parsed.as_str(), parsed.name()),

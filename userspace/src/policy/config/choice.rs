@@ -3,6 +3,7 @@
 //! Configuration and command line offer the same words: both take them from here.
 
 use super::super::{Count, Refusal, Replies, Unknown};
+use crate::geoip::{CountryBy, Merge};
 
 /// A value that is one of a few words.
 pub trait Choice: Copy + PartialEq + Send + Sync + 'static {
@@ -144,6 +145,36 @@ impl Choice for Count {
     ];
 }
 
+impl Choice for Merge {
+    const ALL: &'static [(Self, &'static str, &'static str)] = &[
+        (
+            Self::First,
+            "first",
+            "The first source that knows an address decides",
+        ),
+        (
+            Self::Any,
+            "any",
+            "An address is blocked if any source says so, as sanctions want",
+        ),
+    ];
+}
+
+impl Choice for CountryBy {
+    const ALL: &'static [(Self, &'static str, &'static str)] = &[
+        (
+            Self::Location,
+            "location",
+            "Where addresses are used; where that is not said, where they are registered",
+        ),
+        (
+            Self::Registered,
+            "registered",
+            "Where addresses are registered; where that is not said, where they are used",
+        ),
+    ];
+}
+
 #[cfg(test)]
 mod tests {
     use std::fmt::Debug;
@@ -167,5 +198,7 @@ mod tests {
         every_word_is_its_values(&[Replies::Pass, Replies::Drop]);
         every_word_is_its_values(&[Refusal::Drop, Refusal::Reject]);
         every_word_is_its_values(&[Count::Blocked, Count::All]);
+        every_word_is_its_values(&[Merge::First, Merge::Any]);
+        every_word_is_its_values(&[CountryBy::Location, CountryBy::Registered]);
     }
 }

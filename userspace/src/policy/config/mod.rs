@@ -20,7 +20,9 @@
 //! mode = "auto"                           # "auto" | "native" | "generic"
 //!
 //! [geoip]
-//! sources = ["builtin"]                   # and files; their ranges count together
+//! sources = ["builtin"]                   # and files, also "CN=prefixes.txt"; the first that knows an address decides
+//! merge = "first"                         # "first" | "any": blocked if any source says so
+//! country = "location"                    # "location" | "registered", where a source tells these apart
 //!
 //! [groups]
 //! NEIGHBOURS = ["DK", "NL", "BENELUX"]    # countries and groups, in any order
@@ -61,13 +63,12 @@ use std::{
 use toml::de::DeTable;
 
 use super::groups::Groups;
-use crate::geoip::Origin;
 use reader::Reader;
 
 pub use choice::{Choice, Engine, Hook, Mode};
 pub use prefixes::{FILE, read_prefixes};
 pub use rules::MOST_RULES;
-pub use settings::{Countries, Placed, RuleSetting, Settings};
+pub use settings::{Countries, GeoipSettings, Placed, RuleSetting, Settings};
 pub use source::{Location, Problem, Problems};
 pub use words::{Misspelt, instant, ports, ports_text, prefix, protocol_text};
 
@@ -87,8 +88,8 @@ pub struct Configuration {
     pub hook: Option<Hook>,
     /// How XDP runs.
     pub mode: Option<Mode>,
-    /// Where GeoIP data comes from.
-    pub geoip: Option<Vec<Origin>>,
+    /// Where GeoIP data comes from, and how it is read.
+    pub geoip: GeoipSettings,
     /// The groups that may be named.
     pub groups: Groups,
     /// The files of prefixes that it names.

@@ -179,7 +179,7 @@ impl Reader<'_> {
     }
 
     /// Whether a file that is named can be had.
-    pub(super) fn existing_file(&mut self, path: &str, span: &Span) -> std::path::PathBuf {
+    pub(super) fn existing_file(&mut self, path: &Path, span: &Span) -> std::path::PathBuf {
         let path = self.directory.join(path);
         let problem = match path.metadata() {
             Ok(about) if about.is_dir() => Some("it is a directory".to_owned()),

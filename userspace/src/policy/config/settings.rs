@@ -11,7 +11,7 @@ use super::{
     },
     source::Location,
 };
-use crate::geoip::Country;
+use crate::geoip::{Country, CountryBy, Merge, Origin, Reconciliation};
 
 /// What was written, and where: nowhere if on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,45 @@ pub struct RuleSetting {
     pub countries: Countries,
     /// Where it stands.
     pub location: Option<Location>,
+}
+
+/// What somebody said of GeoIP data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GeoipSettings {
+    /// `sources`.
+    pub sources: Option<Vec<Origin>>,
+    /// `merge`.
+    pub merge: Option<Merge>,
+    /// `country`.
+    pub country: Option<CountryBy>,
+}
+
+impl GeoipSettings {
+    /// These settings, and where they say nothing those below.
+    #[must_use]
+    pub fn over(self, below: &Self) -> Self {
+        Self {
+            sources: self.sources.or_else(|| below.sources.clone()),
+            merge: self.merge.or(below.merge),
+            country: self.country.or(below.country),
+        }
+    }
+
+    /// Where data comes from: what this program carries with it, if nobody says otherwise.
+    #[must_use]
+    pub fn origins(&self) -> Vec<Origin> {
+        let default = || vec![Origin::Builtin];
+        self.sources.clone().unwrap_or_else(default)
+    }
+
+    /// How data is read that can be read in more than one way.
+    #[must_use]
+    pub fn reconciliation(&self) -> Reconciliation {
+        Reconciliation {
+            merge: self.merge.unwrap_or_default(),
+            country: self.country.unwrap_or_default(),
+        }
+    }
 }
 
 /// What somebody said of a policy. The command line says one of these, and so does each table of a configuration: see

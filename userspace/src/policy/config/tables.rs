@@ -6,7 +6,7 @@ use super::{
     Configuration, instant,
     reader::{Reader, Span, Value},
     rules,
-    settings::Settings,
+    settings::{GeoipSettings, Settings},
 };
 use crate::geoip::Origin;
 
@@ -37,7 +37,7 @@ const TOP: &[&str] = &[
 ];
 
 /// The keys of `[geoip]`.
-const GEOIP: &[&str] = &["sources"];
+const GEOIP: &[&str] = &["sources", "merge", "country"];
 
 /// What is said of a key that stands below a table's header, and belongs above it.
 const ABOVE: &str = "at the top level: move it above the first [table]";
@@ -186,32 +186,53 @@ impl Reader<'_> {
     }
 
     /// `[geoip]`.
-    fn geoip(&mut self, table: &DeTable<'_>) -> Option<Vec<Origin>> {
-        let value = table.get("geoip")?;
-        let table = self.table(value, "geoip")?;
+    fn geoip(&mut self, table: &DeTable<'_>) -> GeoipSettings {
+        let table = table.get("geoip").and_then(|value| self.table(value, "geoip"));
+        let Some(table) = table else {
+            return GeoipSettings::default();
+        };
         let elsewhere: [(&[&str], &str); 2] = [(TOP, ABOVE), (POLICY, ABOVE)];
         self.known_keys(table, &[GEOIP], "in [geoip]", &elsewhere);
-        let value = table.get("sources")?;
+        GeoipSettings {
+            sources: table.get("sources").map(|value| self.sources(value)),
+            merge: table
+                .get("merge")
+                .and_then(|value| self.choice(value, "merge")),
+            country: table
+                .get("country")
+                .and_then(|value| self.choice(value, "country")),
+        }
+    }
+
+    fn sources(&mut self, value: &Value<'_>) -> Vec<Origin> {
         let mut sources = Vec::new();
         for (text, span) in self.texts(value, "sources", "\"builtin\"") {
-            sources.push(if text == Origin::BUILTIN {
-                Origin::Builtin
-            } else {
-                Origin::File(self.existing_file(text, &span))
-            });
+            match Origin::of(text.as_ref()) {
+                Ok(Origin::Builtin) => sources.push(Origin::Builtin),
+                Ok(Origin::File(path)) => {
+                    let path = self.existing_file(&path, &span);
+                    sources.push(Origin::File(path));
+                }
+                Ok(Origin::Prefixes { country, path }) => {
+                    let path = self.existing_file(&path, &span);
+                    sources.push(Origin::Prefixes { country, path });
+                }
+                Err(unknown) => self.refuse(
+                    &span,
+                    format!("`{}` is not a country code", unknown.given),
+                    format!("{}; a file of such a name is written ./{text}", unknown.advice),
+                ),
+            }
         }
-        if value
-            .get_ref()
-            .as_array()
-            .is_some_and(|array| array.is_empty())
-        {
+        let is_empty = |array: &toml::de::DeArray<'_>| array.is_empty();
+        if value.get_ref().as_array().is_some_and(is_empty) {
             self.refuse(
                 &value.span(),
                 "without a source no country is known",
                 "write sources = [\"builtin\"], or the names of files",
             );
         }
-        Some(sources)
+        sources
     }
 
     /// An instant: a text, or a date and time of TOML's own, which is the same without quotes.

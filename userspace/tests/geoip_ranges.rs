@@ -130,7 +130,7 @@ fn a_bad_line_is_named_with_the_remedy() {
         ),
         (
             "\"1.0.0.0,1.0.0.255,AU",
-            "`\"1.0.0.0` is no address: write an IPv4 or IPv6 address, or one as a decimal number",
+            "a quote is opened and not closed: close it, or take it out",
         ),
         (
             "1.0.0.300,1.0.1.0,AU",
@@ -244,11 +244,11 @@ fn a_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn files_count_together() {
+fn of_files_the_first_that_knows_an_address_decides() {
     let files = Files::new(&[
         ("outer.csv", b"1.0.0.0,1.0.0.255,AU\n"),
         ("inner.csv", b"1.0.0.7,1.0.0.7,CN\n"),
-        ("other.csv", b"1.0.0.0,1.0.0.255,NZ\n"),
+        ("twice.csv", b"1.0.0.0,1.0.0.255,NZ\n1.0.0.0,1.0.0.255,AU\n"),
     ]);
     let country = |names: &[&str], ip: &str| {
         let found = files
@@ -258,18 +258,20 @@ fn files_count_together() {
             .lookup(ip.parse::<IpAddr>().unwrap());
         found.map(|(country, _)| country.to_string())
     };
-    for names in [["outer.csv", "inner.csv"], ["inner.csv", "outer.csv"]] {
-        assert_eq!(country(&names, "1.0.0.6").as_deref(), Some("AU"));
-        assert_eq!(country(&names, "1.0.0.7").as_deref(), Some("CN"));
+    for (names, of_six, of_seven) in [
+        (["outer.csv", "inner.csv"], "AU", "AU"),
+        (["inner.csv", "outer.csv"], "AU", "CN"),
+    ] {
+        assert_eq!(country(&names, "1.0.0.6").as_deref(), Some(of_six));
+        assert_eq!(country(&names, "1.0.0.7").as_deref(), Some(of_seven));
     }
-    let data = files.read(&["other.csv", "outer.csv"]).unwrap();
-    assert_eq!(data.sources.len(), 2);
-    let contradiction = data.contradictions[0]
-        .to_string()
-        .replace(&format!("{}/", files.0.path().display()), "");
+    let data = files.read(&["inner.csv", "twice.csv"]).unwrap();
+    assert_eq!(data.readings.len(), 2);
+    let contradictions: Vec<_> = data.contradictions().map(ToString::to_string).collect();
+    let contradiction = contradictions[0].replace(&format!("{}/", files.0.path().display()), "");
     assert_eq!(
         contradiction,
-        "1.0.0.0-1.0.0.255 is AU in outer.csv:1 and NZ in other.csv:1; taken for AU"
+        "1.0.0.0-1.0.0.255 is AU in twice.csv:2 and NZ in twice.csv:1; taken for AU"
     );
     // One that is empty is not made up for by the others.
     fs::write(files.0.path().join("empty.csv"), "").unwrap();

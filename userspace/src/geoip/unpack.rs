@@ -1,0 +1,373 @@
+//! Opens what files are packed in: gzip, xz, zstd, bzip2, zip and tar, one in another too, recognised by how they begin.
+//!
+//! Everything streams: of what is packed no more is in memory than its packing needs (xz and zstd up to 128 MiB, if the
+//! file asks for it). Each layer gives [`LONGEST`] bytes at most, so that a small file cannot become an endless one. Every
+//! checksum that a packing has is compared: what was cut off or damaged is an error, never a shorter file.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Cursor, Read},
+    path::Path,
+};
+
+use rawzip::{CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder};
+
+use super::{GeoipError, PackedProblem, text};
+
+/// The most bytes that a layer may give: ten times what files of cities have.
+const LONGEST: u64 = 2 << 30;
+
+/// How often a file may be packed: a file, in a tar archive, in gzip, in a zip archive.
+const DEEPEST: usize = 4;
+
+/// How many files an archive may have: one for each country, family and size of list is a few thousand.
+const MOST_FILES: usize = 10_000;
+
+/// How much of a beginning is looked at: as much as shows a tar archive, or that a file is no text.
+const BEGINNING: usize = 4096;
+
+/// How much is read at once.
+const BUFFER: usize = 128 << 10;
+
+/// How much memory xz may take, in KiB; as much as zstd's default.
+const XZ_MEMORY: u32 = 128 << 10;
+
+/// What a file is packed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// gzip.
+    Gzip,
+    /// xz.
+    Xz,
+    /// Zstandard.
+    Zstd,
+    /// bzip2.
+    Bzip2,
+    /// A zip archive.
+    Zip,
+    /// A tar archive.
+    Tar,
+}
+
+impl std::fmt::Display for Packing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Gzip => "gzip",
+            Self::Xz => "xz",
+            Self::Zstd => "zstd",
+            Self::Bzip2 => "bzip2",
+            Self::Zip => "zip archive",
+            Self::Tar => "tar archive",
+        })
+    }
+}
+
+impl Packing {
+    /// What a file that begins like this is packed in.
+    fn of(beginning: &[u8]) -> Option<Self> {
+        let starts: [(&[u8], Self); 7] = [
+            (b"\x1f\x8b\x08", Self::Gzip),
+            (b"\xfd7zXZ\0", Self::Xz),
+            (b"\x28\xb5\x2f\xfd", Self::Zstd),
+            (b"BZh", Self::Bzip2),
+            (b"PK\x03\x04", Self::Zip),
+            (b"PK\x05\x06", Self::Zip),
+            (b"PK\x07\x08", Self::Zip),
+        ];
+        let found = starts.iter().find(|(start, _)| beginning.starts_with(start));
+        let is_tar = || beginning.get(257..262) == Some(b"ustar");
+        found
+            .map(|(_, packing)| *packing)
+            .or_else(|| is_tar().then_some(Self::Tar))
+    }
+}
+
+/// A file that is not packed, or was unpacked.
+pub(super) struct Unpacked<'a> {
+    /// What it is called in messages: the path, and behind that the name in an archive.
+    pub(super) name: &'a str,
+    /// Whether it is one of an archive's.
+    pub(super) is_archived: bool,
+    /// How it begins.
+    pub(super) beginning: &'a [u8],
+    /// All of it, the beginning included.
+    pub(super) content: &'a mut dyn BufRead,
+}
+
+/// What is done with each file.
+pub(super) type Visit<'v> = dyn FnMut(Unpacked<'_>) -> Result<(), GeoipError> + 'v;
+
+/// Opens a file, and hands each file in it to `visit`.
+///
+/// # Errors
+///
+/// Whatever is wrong with what it is packed in, and what `visit` refuses.
+pub(super) fn unpack(
+    path: &Path,
+    visit: &mut Visit<'_>,
+) -> Result<(), GeoipError> {
+    let name = path.display().to_string();
+    let unreadable = |source| GeoipError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let mut beginning = Vec::with_capacity(BEGINNING);
+    (&file)
+        .take(BEGINNING as u64)
+        .read_to_end(&mut beginning)
+        .map_err(unreadable)?;
+    if Packing::of(&beginning) == Some(Packing::Zip) {
+        return zip(&name, file, visit);
+    }
+    let rest = Layer::bare(Cursor::new(beginning).chain(file));
+    unpack_stream(&name, &mut BufReader::with_capacity(BUFFER, rest), 0, visit)
+}
+
+/// The same for what comes as a stream, out of `depth` layers.
+fn unpack_stream(
+    name: &str,
+    stream: &mut dyn BufRead,
+    depth: usize,
+    visit: &mut Visit<'_>,
+) -> Result<(), GeoipError> {
+    let failed = |source| GeoipError::of_io(name, source);
+    let mut beginning = Vec::with_capacity(BEGINNING);
+    stream
+        .take(BEGINNING as u64)
+        .read_to_end(&mut beginning)
+        .map_err(failed)?;
+    let packing = Packing::of(&beginning);
+    let mut stream = Cursor::new(&beginning).chain(stream);
+    let Some(packing) = packing else {
+        return visit(Unpacked {
+            name,
+            is_archived: depth > 0 && name.contains(INSIDE),
+            beginning: &beginning,
+            content: &mut stream,
+        });
+    };
+    if depth >= DEEPEST {
+        return Err(GeoipError::Packed {
+            name: name.to_owned(),
+            problem: PackedProblem::TooDeep(DEEPEST),
+        });
+    }
+    let stream: Box<dyn Read + '_> = match packing {
+        Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(stream)),
+        Packing::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(stream, true, XZ_MEMORY)),
+        Packing::Zstd => {
+            Box::new(zstd::stream::read::Decoder::with_buffer(stream).map_err(failed)?)
+        }
+        Packing::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(stream)),
+        Packing::Tar => return tar(name, &mut stream, depth, visit),
+        Packing::Zip => {
+            return Err(GeoipError::Packed {
+                name: name.to_owned(),
+                problem: PackedProblem::ZipInside,
+            });
+        }
+    };
+    let mut stream = BufReader::with_capacity(BUFFER, Layer::of(packing, stream));
+    unpack_stream(name, &mut stream, depth + 1, visit)
+}
+
+/// What stands between an archive and a file in it.
+const INSIDE: &str = ": ";
+
+fn tar(
+    name: &str,
+    stream: &mut dyn Read,
+    depth: usize,
+    visit: &mut Visit<'_>,
+) -> Result<(), GeoipError> {
+    let failed = |source| GeoipError::of_io(name, failure(Packing::Tar, source));
+    let mut archive = tar::Archive::new(stream);
+    // Raw, because long names are of no use here, and would be read into memory whole.
+    let entries = archive.entries().map_err(failed)?.raw(true);
+    for (index, entry) in entries.enumerate() {
+        refuse_many(name, index)?;
+        let entry = entry.map_err(failed)?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let inside = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let mut entry = BufReader::new(Layer::of(Packing::Tar, entry));
+        let inside = format!("{name}{INSIDE}{inside}");
+        unpack_stream(&inside, &mut entry, depth + 1, visit)?;
+    }
+    // To the end, where what it is packed in has its checksum.
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(failed)?;
+    Ok(())
+}
+
+fn zip(
+    name: &str,
+    file: File,
+    visit: &mut Visit<'_>,
+) -> Result<(), GeoipError> {
+    let failed = |error: rawzip::Error| GeoipError::Unpack {
+        name: name.to_owned(),
+        packing: Packing::Zip,
+        source: io::Error::other(error),
+    };
+    let mut buffer = vec![0; rawzip::RECOMMENDED_BUFFER_SIZE];
+    let archive = ZipArchive::from_file(file, &mut buffer).map_err(failed)?;
+    let mut members = Vec::new();
+    let mut entries = archive.entries(&mut buffer);
+    while let Some(entry) = entries.next_entry().map_err(failed)? {
+        refuse_many(name, members.len())?;
+        if !entry.is_dir() {
+            members.push(Member {
+                name: String::from_utf8_lossy(entry.file_path().as_ref()).into_owned(),
+                method: entry.compression_method(),
+                place: entry.wayfinder(),
+            });
+        }
+    }
+    let open = |member: &Member, visit: &mut Visit<'_>| {
+        let entry = archive.get_entry(member.place).map_err(failed)?;
+        let content: Box<dyn Read + '_> = match member.method {
+            CompressionMethod::STORE => Box::new(entry.verifying_reader(entry.reader())),
+            CompressionMethod::DEFLATE => {
+                let content = flate2::read::DeflateDecoder::new(entry.reader());
+                Box::new(entry.verifying_reader(content))
+            }
+            method => {
+                return Err(GeoipError::Packed {
+                    name: name.to_owned(),
+                    problem: PackedProblem::Method {
+                        file: member.name.clone(),
+                        method: method.to_string(),
+                    },
+                });
+            }
+        };
+        let mut content = BufReader::with_capacity(BUFFER, Layer::of(Packing::Zip, content));
+        let inside = format!("{name}{INSIDE}{}", member.name);
+        unpack_stream(&inside, &mut content, 1, visit)
+    };
+    // MaxMind's places come first, for its networks name them by numbers.
+    let mut has_places = Vec::with_capacity(members.len());
+    for member in &members {
+        let mut found = false;
+        open(member, &mut |unpacked| {
+            found = text::has_places(unpacked.beginning);
+            Ok(())
+        })?;
+        has_places.push(found);
+    }
+    for first in [true, false] {
+        for (member, has_places) in members.iter().zip(&has_places) {
+            if *has_places == first {
+                open(member, visit)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A file of a zip archive.
+struct Member {
+    name: String,
+    method: CompressionMethod,
+    place: ZipArchiveEntryWayfinder,
+}
+
+fn refuse_many(name: &str, files: usize) -> Result<(), GeoipError> {
+    if files < MOST_FILES {
+        return Ok(());
+    }
+    Err(GeoipError::Packed {
+        name: name.to_owned(),
+        problem: PackedProblem::TooManyFiles(MOST_FILES),
+    })
+}
+
+/// A layer of a packed file, which gives so many bytes and no more, and whose errors say what it is.
+struct Layer<R> {
+    packing: Option<Packing>,
+    left: u64,
+    inner: R,
+}
+
+impl<R: Read> Layer<R> {
+    /// The file itself.
+    fn bare(inner: R) -> Self {
+        Self {
+            packing: None,
+            left: LONGEST,
+            inner,
+        }
+    }
+
+    /// What comes out of a packing.
+    fn of(packing: Packing, inner: R) -> Self {
+        Self {
+            packing: Some(packing),
+            ..Self::bare(inner)
+        }
+    }
+}
+
+impl<R: Read> Read for Layer<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer).map_err(|error| match self.packing {
+            Some(packing) => failure(packing, error),
+            None => error,
+        })?;
+        self.left = self
+            .left
+            .checked_sub(count as u64)
+            .ok_or_else(|| io::Error::other(TooLong))?;
+        Ok(count)
+    }
+}
+
+/// A layer gave more bytes than it may.
+#[derive(Debug, thiserror::Error)]
+#[error("too long")]
+struct TooLong;
+
+/// A packing failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+struct Failure {
+    packing: Packing,
+    source: io::Error,
+}
+
+/// Says which packing failed, if no layer inside of it has said so.
+fn failure(packing: Packing, source: io::Error) -> io::Error {
+    let is_told = |error: &io::Error| {
+        error
+            .get_ref()
+            .is_some_and(|inner| inner.is::<Failure>() || inner.is::<TooLong>())
+    };
+    if source.kind() == io::ErrorKind::Interrupted || is_told(&source) {
+        return source;
+    }
+    io::Error::other(Failure { packing, source })
+}
+
+impl GeoipError {
+    /// What a failed read means that went through layers.
+    pub(super) fn of_io(name: &str, error: io::Error) -> Self {
+        let name = name.to_owned();
+        match error.downcast::<Failure>() {
+            Ok(Failure { packing, source }) => Self::Unpack {
+                name,
+                packing,
+                source,
+            },
+            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<TooLong>()) => {
+                let most = LONGEST;
+                Self::TooLong { name, most }
+            }
+            Err(source) => Self::Read {
+                path: name.into(),
+                source,
+            },
+        }
+    }
+}
