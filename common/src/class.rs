@@ -278,8 +278,8 @@ mod tests {
             Some(Slot::PASSED),
         ]
         .map(Option::unwrap);
-        let [general, ssh, mail] =
-            [Some(Rule::GENERAL), Rule::of_ports(1), Rule::of_ports(2)].map(|rule| rule.unwrap().bit());
+        let [general, ssh, mail] = [Some(Rule::GENERAL), Rule::of_ports(1), Rule::of_ports(2)]
+            .map(|rule| rule.unwrap().bit());
         let entry = |against, slot| Entry::ruled(against, slot, passed);
         let pass = Entry::PASS;
         for (one, other, both) in [
@@ -287,9 +287,21 @@ mod tests {
             (pass, entry(general, china), entry(general, china)),
             (entry(general, china), pass, entry(general, china)),
             (entry(ssh, japan), entry(ssh, china), entry(ssh, japan)),
-            (entry(ssh, japan), entry(ssh | general, china), entry(ssh | general, china)),
-            (entry(ssh | general, japan), entry(ssh, china), entry(ssh | general, japan)),
-            (entry(mail, japan), entry(ssh, china), entry(mail | ssh, japan)),
+            (
+                entry(ssh, japan),
+                entry(ssh | general, china),
+                entry(ssh | general, china),
+            ),
+            (
+                entry(ssh | general, japan),
+                entry(ssh, china),
+                entry(ssh | general, japan),
+            ),
+            (
+                entry(mail, japan),
+                entry(ssh, china),
+                entry(mail | ssh, japan),
+            ),
         ] {
             assert_eq!(one.or(other), both);
         }

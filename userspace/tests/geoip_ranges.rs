@@ -172,9 +172,9 @@ fn a_bad_line_is_named_with_the_remedy() {
             "the range ends before it begins: write the lower address first",
         ),
         (
-            "1.0.0.0,1.0.0.255,UK",
-            "`UK` is not a country code (ISO 3166-1 alpha-2): United Kingdom of Great Britain and Northern \
-             Ireland is GB",
+            "1.0.0.0,1.0.0.255,A",
+            "`A` is not a country code (ISO 3166-1 alpha-2): write the two letters of a country, such as CN for \
+             China",
         ),
         (
             "1.0.0.0,1.0.0.255,CHN",

@@ -9,7 +9,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use geodrop::{
-    geoip::{Country, Origin},
+    geoip::{Country, CountryBy, Merge, Origin, Reconciliation},
     policy::{
         Count, CountryRule, Policy, PortRule, Ports, Protocol, Refusal, Replies, Unknown,
         config::{self, Configuration, Engine, Hook, MOST_RULES, Mode},
@@ -187,6 +187,8 @@ fn what_is_no_policy_is_read_beside_it() {
         mode = 'generic'
         [geoip]
         sources = ['builtin']
+        merge = 'any'
+        country = 'registered'
     ",
     );
     assert_eq!(configuration.interfaces, ["eth0", "eth1"]);
@@ -194,6 +196,11 @@ fn what_is_no_policy_is_read_beside_it() {
     assert_eq!(configuration.hook, Some(Hook::Tcx));
     assert_eq!(configuration.mode, Some(Mode::Generic));
     assert_eq!(configuration.geoip.sources, Some(vec![Origin::Builtin]));
+    let reconciliation = Reconciliation {
+        merge: Merge::Any,
+        country: CountryBy::Registered,
+    };
+    assert_eq!(configuration.geoip.reconciliation(), reconciliation);
 }
 
 #[test]
@@ -436,6 +443,15 @@ fn likely_slips_get_advice() {
             "/nowhere/none.csv cannot be read",
         ),
         ("[geoip]\nsources = ['/']", "it is a directory"),
+        (
+            "[geoip]\nsources = ['CN=none.txt']",
+            "/nowhere/none.txt cannot be read",
+        ),
+        (
+            "[geoip]\nsources = ['UK=none.txt']",
+            "a file of such a name is written ./UK=none.txt",
+        ),
+        ("[geoip]\nmerge = 'all'", "any"),
     ] {
         let error = refused(text);
         assert!(error.contains(advice), "{text}\n{error}");

@@ -8,21 +8,40 @@
 //! There must be a column of prefixes, or one of first and one of last addresses, and one of country codes. They are found by
 //! their names, wherever they stand; all others are passed over.
 
-use super::{
-    LineProblem, fields::Fields, intake::Intake, location::Location, prefixes, ranges,
-};
+use super::{LineProblem, fields::Fields, intake::Intake, location::Location, prefixes, ranges};
 
 const PREFIX: &[&str] = &["network", "prefix", "cidr", "ip_prefix", "ip_range"];
 const FIRST: &[&str] = &[
-    "start_ip", "ip_start", "first", "first_ip", "ip_from", "ip_range_start", "start", "from",
+    "start_ip",
+    "ip_start",
+    "first",
+    "first_ip",
+    "ip_from",
+    "ip_range_start",
+    "start",
+    "from",
     "network_start_ip",
 ];
 const LAST: &[&str] = &[
-    "end_ip", "ip_end", "last", "last_ip", "ip_to", "ip_range_end", "end", "to", "network_last_ip",
+    "end_ip",
+    "ip_end",
+    "last",
+    "last_ip",
+    "ip_to",
+    "ip_range_end",
+    "end",
+    "to",
+    "network_last_ip",
 ];
 /// The likeliest to be a code first: where there is a `country_code`, a `country` is a name.
 const COUNTRY: &[&str] = &[
-    "country_code", "country_iso_code", "iso_code", "country_iso", "alpha2code", "cc", "country",
+    "country_code",
+    "country_iso_code",
+    "iso_code",
+    "country_iso",
+    "alpha2code",
+    "cc",
+    "country",
 ];
 const CONTINENT: &[&str] = &["continent_code", "continent"];
 

@@ -15,9 +15,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::civil::Date;
 
-use super::{
-    AnyRange, LineProblem, SetAside, intake::Intake, location::Location, prefixes,
-};
+use super::{AnyRange, LineProblem, SetAside, intake::Intake, location::Location, prefixes};
 
 /// Reads a line.
 pub(super) fn read(line: &str, number: u32, intake: &mut Intake) -> Result<(), LineProblem> {

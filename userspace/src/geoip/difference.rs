@@ -41,7 +41,9 @@ impl Regions {
             ipv6: ipv6.remove(&(from, to)).unwrap_or_default(),
         });
         let mut moves: Vec<_> = moves.collect();
-        moves.sort_by_cached_key(|one| std::cmp::Reverse((addresses(&one.ipv4), addresses(&one.ipv6))));
+        moves.sort_by_cached_key(|one| {
+            std::cmp::Reverse((addresses(&one.ipv4), addresses(&one.ipv6)))
+        });
         moves
     }
 }
@@ -94,10 +96,13 @@ mod tests {
             ("1.0.3.0/24", "US"),
         ]);
         let told = |moves: Vec<Move>| -> Vec<_> {
-            let code = |country: Option<Country>| country.map_or("-".to_owned(), |one| one.to_string());
+            let code =
+                |country: Option<Country>| country.map_or("-".to_owned(), |one| one.to_string());
             let one = |one: Move| {
                 let ranges = one.ipv4.iter().map(ToString::to_string);
-                let ranges: Vec<_> = ranges.chain(one.ipv6.iter().map(ToString::to_string)).collect();
+                let ranges: Vec<_> = ranges
+                    .chain(one.ipv6.iter().map(ToString::to_string))
+                    .collect();
                 format!("{}>{} {}", code(one.from), code(one.to), ranges.join(" "))
             };
             moves.into_iter().map(one).collect()

@@ -64,7 +64,9 @@ pub enum GeoipError {
         name: String,
     },
     /// A file that says countries itself was given as one of a country.
-    #[error("{name}: given as {country}={name}, but it says countries itself; write {name} without the country")]
+    #[error(
+        "{name}: given as {country}={name}, but it says countries itself; write {name} without the country"
+    )]
     SaysCountries {
         /// The file.
         name: String,
@@ -86,6 +88,12 @@ pub enum GeoipError {
         name: String,
         /// What is wrong, and the remedy.
         problem: MmdbProblem,
+    },
+    /// A file has places and no networks.
+    #[error("{}: {}", path.display(), LineProblem::HalfOfMaxmind)]
+    HalfOfMaxmind {
+        /// The file.
+        path: PathBuf,
     },
     /// A file holds no ranges: it is empty, or was cut off while it was fetched.
     #[error("{}: no address range in it; fetch the file again", path.display())]
@@ -127,7 +135,9 @@ pub enum PackedProblem {
     #[error("an archive of more than {0} files; give those of them that are data")]
     TooManyFiles(usize),
     /// A file of a zip archive that was compressed in a way that nobody who distributes data uses.
-    #[error("its file {file} is packed by {method}; unpack the archive, and give the files that are data")]
+    #[error(
+        "its file {file} is packed by {method}; unpack the archive, and give the files that are data"
+    )]
     Method {
         /// The file in the archive.
         file: String,
@@ -158,7 +168,9 @@ pub enum BinaryProblem {
 
 /// There are more ranges than any data of countries has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("more than {most} address ranges: too many for a file of countries; give one that tells no more than countries apart")]
+#[error(
+    "more than {most} address ranges: too many for a file of countries; give one that tells no more than countries apart"
+)]
 pub struct TooMany {
     /// How many there may be.
     pub most: usize,
@@ -195,7 +207,9 @@ pub enum LineProblem {
     #[error("`{0}` is no prefix: write it like 192.0.2.0/24 or 2001:db8::/32")]
     Prefix(String),
     /// A prefix has bits set behind its length.
-    #[error("`{given}` is a prefix with host bits set, perhaps cut short: write {meant} if that is meant")]
+    #[error(
+        "`{given}` is a prefix with host bits set, perhaps cut short: write {meant} if that is meant"
+    )]
     HostBits {
         /// What was written.
         given: String,
@@ -212,7 +226,9 @@ pub enum LineProblem {
     #[error(transparent)]
     Country(#[from] UnknownCountry),
     /// The country is not the one that the file was given for.
-    #[error("a country's name where its code is needed; take the file that has a column `country_code`")]
+    #[error(
+        "a country's name where its code is needed; take the file that has a column `country_code`"
+    )]
     CountryName,
     /// A row names a place that no file of places has.
     #[error(
@@ -221,7 +237,9 @@ pub enum LineProblem {
     )]
     Geoname(String),
     /// A file of places alone, or of networks alone.
-    #[error("one half of MaxMind's CSV: give the zip archive as MaxMind has it, Blocks and Locations together")]
+    #[error(
+        "one half of MaxMind's CSV: give the zip archive as MaxMind has it, Blocks and Locations together"
+    )]
     HalfOfMaxmind,
     /// The line is like those of no known format.
     #[error(
@@ -236,7 +254,7 @@ pub enum LineProblem {
     NotText,
     /// The line is longer than any that says a range.
     #[error("a line of more than {0} bytes: is this a text file with a range in each line?")]
-    TooLong(usize),
+    TooLong(u64),
     /// There are too many ranges.
     #[error(transparent)]
     TooMany(#[from] TooMany),

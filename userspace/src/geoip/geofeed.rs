@@ -11,11 +11,7 @@
 use super::{LineProblem, fields::Fields, intake::Intake, location::Location, prefixes};
 
 /// Reads a line.
-pub(super) fn read(
-    fields: Fields<'_>,
-    line: u32,
-    intake: &mut Intake,
-) -> Result<(), LineProblem> {
+pub(super) fn read(fields: Fields<'_>, line: u32, intake: &mut Intake) -> Result<(), LineProblem> {
     if !(2..=5).contains(&fields.len()) {
         return Err(LineProblem::Fields {
             found: fields.len(),

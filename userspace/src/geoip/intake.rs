@@ -88,6 +88,9 @@ impl Intake {
         let path = path.to_owned();
         let format = match (self.format, self.builder.is_empty()) {
             (Some(format), false) => format,
+            _ if rows == 0 && !self.places.is_empty() => {
+                return Err(GeoipError::HalfOfMaxmind { path });
+            }
             _ if rows == 0 => return Err(GeoipError::Empty { path }),
             _ => return Err(GeoipError::NoCountries { path, rows }),
         };

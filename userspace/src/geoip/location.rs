@@ -2,7 +2,11 @@
 //!
 //! Not every row of a file puts its addresses in a country. What does not is set aside: the row counts as if it were not
 //! there, so that a wider row around it, or the next source, speaks for its addresses. `geodrop geoip info` says how many
-//! rows were set aside, and why. Anything else that is no country's code is an error: half a list is worse than none.
+//! rows were set aside, and why.
+//!
+//! Whole files of good makers have a row or two with a code that ISO 3166-1 gave to nobody, or took back (Tor's has AB, CS,
+//! OS, SU, UN): these are set aside too. `UK` is GB, for which ISO 3166-1 reserves it. What is not two letters is an error
+//! that names the line: half a list is worse than none.
 
 use std::fmt;
 
@@ -29,6 +33,8 @@ pub enum SetAside {
     Region,
     /// It names a kind of network, wherever that is: `A1` (anonymous proxies), `A2` (satellites), `O1` (other), `T1` (Tor).
     Network,
+    /// Its two letters are no country's: withdrawn (`CS`, `SU`), or never given.
+    Unlisted,
     /// A registry has not given the addresses to anybody.
     Unallocated,
 }
@@ -39,6 +45,7 @@ impl fmt::Display for SetAside {
             Self::Unknown => "country unknown (ZZ, XX, ??, - or nothing)",
             Self::Region => "only a region (EU, AP, a continent)",
             Self::Network => "a kind of network (A1, A2, O1, T1)",
+            Self::Unlisted => "two letters that are no country's code",
             Self::Unallocated => "not allocated",
         })
     }
@@ -49,7 +56,7 @@ impl Location {
     ///
     /// # Errors
     ///
-    /// [`UnknownCountry`] when it is neither a code nor one of the words that stand for none.
+    /// [`UnknownCountry`] when it is neither two letters nor one of the words that stand for no country.
     pub(super) fn of_code(code: &str) -> Result<Self, UnknownCountry> {
         if let Ok(&pair) = <&[u8; 2]>::try_from(code.as_bytes()) {
             let nowhere = match &pair.map(|byte| byte.to_ascii_uppercase()) {
@@ -60,6 +67,13 @@ impl Location {
             };
             if let Some(nowhere) = nowhere {
                 return Ok(Self::Nowhere(nowhere));
+            }
+            if code.eq_ignore_ascii_case("UK") {
+                return "GB".parse().map(Self::In);
+            }
+            if pair.iter().all(u8::is_ascii_alphabetic) {
+                let country = Country::from_code(pair.map(|byte| byte.to_ascii_uppercase()));
+                return Ok(country.map_or(Self::Nowhere(SetAside::Unlisted), Self::In));
             }
         } else if code == "-" {
             return Ok(Self::Nowhere(SetAside::Unknown));
@@ -83,7 +97,11 @@ impl Location {
 
 impl CountryBy {
     /// Where addresses are, of data that tells where they are used from where they are registered.
-    pub(super) fn choose(self, location: Option<Location>, registered: Option<Location>) -> Location {
+    pub(super) fn choose(
+        self,
+        location: Option<Location>,
+        registered: Option<Location>,
+    ) -> Location {
         let (first, second) = match self {
             Self::Location => (location, registered),
             Self::Registered => (registered, location),
@@ -115,14 +133,22 @@ mod tests {
             ("a2", SetAside::Network),
             ("O1", SetAside::Network),
             ("T1", SetAside::Network),
+            ("CS", SetAside::Unlisted),
+            ("qq", SetAside::Unlisted),
         ] {
-            assert_eq!(Location::of_code(code), Ok(Location::Nowhere(reason)), "{code}");
+            assert_eq!(
+                Location::of_code(code),
+                Ok(Location::Nowhere(reason)),
+                "{code}"
+            );
         }
         for country in ["CN", "xk", "AN", "HK"] {
             let expected = Location::In(country.parse().unwrap());
             assert_eq!(Location::of_code(country), Ok(expected));
         }
-        for other in ["UK", "", "QQ", "CHN", "China"] {
+        let britain = Location::In("GB".parse().unwrap());
+        assert_eq!(Location::of_code("uk"), Ok(britain));
+        for other in ["", "C", "C1", "CHN", "China", "É"] {
             assert!(Location::of_code(other).is_err(), "{other}");
         }
     }

@@ -55,7 +55,8 @@ const TERMS: [Terms; 5] = [
 /// Adds what is known of data of this type.
 pub(super) fn describe(database_type: &str, source: &mut Source) {
     let mut all = TERMS.iter();
-    let Some(terms) = all.find(|terms| database_type.starts_with(terms.begins) && database_type.contains(terms.has))
+    let Some(terms) = all
+        .find(|terms| database_type.starts_with(terms.begins) && database_type.contains(terms.has))
     else {
         return;
     };

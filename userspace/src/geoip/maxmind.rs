@@ -10,7 +10,14 @@
 //! Locations say which country a place is in; those of all languages say the same. Columns are found by their names. A block
 //! without a place, or with one that is in no country, is set aside.
 
-use super::{LineProblem, columns::{check_count, find}, fields::Fields, intake::Intake, location::Location, prefixes};
+use super::{
+    LineProblem,
+    columns::{check_count, find},
+    fields::Fields,
+    intake::Intake,
+    location::Location,
+    prefixes,
+};
 
 /// Where a file of places has what matters.
 #[derive(Clone, Copy, Debug)]

@@ -92,34 +92,27 @@ pub(super) fn read(file: &[u8], intake: &mut Intake) -> Result<(), MmdbProblem> 
         let Some(offset) = network.offset() else {
             continue;
         };
-        let location = match locations.get(&offset) {
-            Some(location) => *location,
-            None => {
-                let record = network.decode::<Record<'_>>()?.unwrap_or_default();
-                let location = record.location(offset, intake)?;
-                locations.insert(offset, location);
-                location
-            }
+        let location = if let Some(location) = locations.get(&offset) {
+            *location
+        } else {
+            let record = network.decode::<Record<'_>>()?.unwrap_or_default();
+            *locations
+                .entry(offset)
+                .insert_entry(record.location(offset, intake)?)
+                .get()
         };
         let network = network.network()?;
         // Its last address is not before its first.
         let Some(range) = AnyRange::between(network.network(), network.broadcast()) else {
             continue;
         };
-        latest = match latest {
-            Some((before, same)) if same == location => match before.joined(range) {
-                Some(joined) => Some((joined, location)),
-                None => {
-                    intake.add(before, same, 0)?;
-                    Some((range, location))
-                }
-            },
-            Some((before, other)) => {
-                intake.add(before, other, 0)?;
-                Some((range, location))
-            }
-            None => Some((range, location)),
-        };
+        let joined = latest
+            .filter(|(_, before)| *before == location)
+            .and_then(|(before, _)| before.joined(range));
+        if let (Some((range, location)), None) = (latest, joined) {
+            intake.add(range, location, 0)?;
+        }
+        latest = Some((joined.unwrap_or(range), location));
     }
     if let Some((range, location)) = latest {
         intake.add(range, location, 0)?;
@@ -179,7 +172,11 @@ fn children(file: &[u8], record_size: u16, node: usize) -> [usize; 2] {
     let width = usize::from(record_size) / 4;
     // The reader has held that the tree lies inside of the file.
     let bytes = file.get(node * width..).and_then(|rest| rest.get(..width));
-    let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte));
+    let number = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .fold(0, |number, byte| number << 8 | usize::from(*byte))
+    };
     match bytes {
         Some(bytes) if width == 7 => {
             let (middle, mask) = (usize::from(bytes[3]), 0xf);

@@ -26,13 +26,15 @@ impl<'a> Opinions<'a> {
             Held::One(one) => (slice::from_ref(one), [].as_slice()),
             Held::Each(each) => ([].as_slice(), each),
         };
-        one.iter().chain(each.iter().map(|reading| &reading.regions))
+        one.iter()
+            .chain(each.iter().map(|reading| &reading.regions))
     }
 
     /// What each says of an address that knows it: its country, and the largest prefix around it that lies inside the range
     /// of the source.
     pub fn lookup(self, address: IpAddr) -> impl Iterator<Item = (Country, IpNet)> {
-        self.iter().filter_map(move |regions| regions.lookup(address))
+        self.iter()
+            .filter_map(move |regions| regions.lookup(address))
     }
 
     /// The countries that any of them knows.

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{AnyRange, Country, LineProblem, intake::Intake, location::Location};
+use super::{AnyRange, Country, LineProblem, intake::Intake, location::Location, unpack::INSIDE};
 
 /// Reads a line.
 pub(super) fn read(
@@ -52,6 +52,8 @@ pub(super) fn prefix(text: &str) -> Result<AnyRange, LineProblem> {
 
 /// The country that a file is named after.
 pub(super) fn country_of_name(name: &str) -> Option<Country> {
+    // Of a file in an archive, by its name there.
+    let (_, name) = name.rsplit_once(INSIDE).unwrap_or(("", name));
     let mut parts = name.rsplit('/');
     let of_part = |part: &str| {
         let word = part.split(|c: char| !c.is_ascii_alphanumeric()).next()?;
@@ -73,7 +75,7 @@ mod tests {
             ("CN", Some("CN")),
             ("hk_ipv6.txt", Some("HK")),
             ("country/cn/ipv4-aggregated.txt", Some("CN")),
-            ("zones.tar.gz/./cn.zone", Some("CN")),
+            ("zones.tar.gz: ./cn.zone", Some("CN")),
             ("office.txt", None),
             ("zz.zone", None),
             ("cn/nested/list.txt", None),

@@ -38,16 +38,16 @@ impl Ranges {
         line: u32,
         intake: &mut Intake,
     ) -> Result<(), LineProblem> {
-        let (needed, words, like) = if self.has_names {
+        let (count, needed, example) = if self.has_names {
             (4, "four", "first address,last address,country code,name")
         } else {
             (3, "three", "first address,last address,country code")
         };
-        if fields.len() != needed {
+        if fields.len() != count {
             return Err(LineProblem::Fields {
                 found: fields.len(),
-                needed: words,
-                like,
+                needed,
+                like: example,
             });
         }
         let range = between(fields.get(0), fields.get(1))?;

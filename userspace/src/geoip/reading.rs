@@ -125,7 +125,7 @@ impl Reading {
 }
 
 /// The most bytes of a file that must be in memory as a whole: twice what MaxMind's database of cities has.
-const MOST_IN_MEMORY: u64 = 512 << 20;
+const MOST_IN_MEMORY: u64 = 256 << 20;
 
 /// Reads a file as far as it was unpacked. What a snapshot says stands for itself, if it is no archive's.
 fn read_part(
@@ -192,7 +192,15 @@ fn read_part(
 fn is_document(name: &str) -> bool {
     let name = name.rsplit(['/', ' ']).next().unwrap_or(name);
     let name = name.to_ascii_uppercase();
-    let words = ["LICENSE", "LICENCE", "COPYRIGHT", "README", "CHANGELOG", "EULA"];
+    let words = [
+        "LICENSE",
+        "LICENCE",
+        "COPYRIGHT",
+        "README",
+        "CHANGELOG",
+        "EULA",
+    ];
     let endings = [".MD", ".HTML", ".HTM", ".PDF", ".JSON", ".XML"];
-    words.iter().any(|word| name.contains(word)) || endings.iter().any(|ending| name.ends_with(ending))
+    words.iter().any(|word| name.contains(word))
+        || endings.iter().any(|ending| name.ends_with(ending))
 }

@@ -204,7 +204,10 @@ impl AnyRange {
     /// The IPv4 range, where IPv4 addresses are written as IPv4-mapped IPv6.
     pub(super) fn unmapped(self) -> Self {
         let Self::Ipv6(range) = self else { return self };
-        let ends = (range.first().to_ipv4_mapped(), range.last().to_ipv4_mapped());
+        let ends = (
+            range.first().to_ipv4_mapped(),
+            range.last().to_ipv4_mapped(),
+        );
         match ends {
             (Some(first), Some(last)) => Range::new(first, last).map_or(self, Self::Ipv4),
             _ => self,
@@ -401,7 +404,10 @@ mod tests {
             between("::ffff:1.0.0.0", "::ffff:1.0.0.255").unmapped(),
             between("1.0.0.0", "1.0.0.255")
         );
-        for (first, last) in [("::ffff:ffff:ffff", "::1:0:0:0"), ("2001:db8::", "2001:db8::1")] {
+        for (first, last) in [
+            ("::ffff:ffff:ffff", "::1:0:0:0"),
+            ("2001:db8::", "2001:db8::1"),
+        ] {
             let range = between(first, last);
             assert_eq!(range.unmapped(), range);
         }

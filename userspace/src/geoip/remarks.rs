@@ -26,12 +26,16 @@ impl Remarks {
         let value = value.trim();
         match key.trim() {
             "Country" => {
-                let code = value.rsplit_once('(').and_then(|(_, code)| code.strip_suffix(')'));
+                let code = value
+                    .rsplit_once('(')
+                    .and_then(|(_, code)| code.strip_suffix(')'));
                 self.country = code.and_then(|code| code.parse().ok());
             }
             "Generated" => {
                 let instant = rfc2822::DateTimeParser::new().parse_timestamp(value);
-                self.date = instant.ok().map(|instant| instant.to_zoned(TimeZone::UTC).date());
+                self.date = instant
+                    .ok()
+                    .map(|instant| instant.to_zoned(TimeZone::UTC).date());
             }
             "License" => self.licence = Some(spdx(value)),
             "Vendor" => self.vendor = Some(value.to_owned()),
@@ -43,7 +47,9 @@ impl Remarks {
     pub(super) fn describe(self, source: &mut Source) {
         source.date = source.date.or(self.date);
         source.licence = source.licence.take().or(self.licence);
-        let attribution = self.vendor.map(|vendor| format!("Contains data of {vendor}"));
+        let attribution = self
+            .vendor
+            .map(|vendor| format!("Contains data of {vendor}"));
         source.attribution = source.attribution.take().or(attribution);
     }
 }
@@ -86,7 +92,12 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_passed_over() {
         let mut remarks = Remarks::default();
-        for remark in [" Generated: yesterday", " Country: Nowhere (ZZ)", " Country: x", "::"] {
+        for remark in [
+            " Generated: yesterday",
+            " Country: Nowhere (ZZ)",
+            " Country: x",
+            "::",
+        ] {
             remarks.note(remark);
         }
         let mut source = Source::default();

@@ -3,7 +3,7 @@
 //! Tolerated everywhere: blank lines, lines that begin with `#`, CRLF line ends, blanks around fields, a UTF-8 byte order
 //! mark. Anything else is an error that names file and line: half a list is worse than none.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read as _};
 
 use super::{
     Country, Format, GeoipError, LineProblem, Place,
@@ -23,7 +23,7 @@ use super::{
 const SHOWN: usize = 80;
 
 /// The longest line that is read, in bytes: those of MaxMind's places are a few hundred.
-const LONGEST: usize = 64 << 10;
+const LONGEST: u64 = 64 << 10;
 
 /// How a file's lines are read.
 #[derive(Debug)]
@@ -74,7 +74,8 @@ pub(super) fn read(
     let mut may_be_names = true;
     for number in 1_u32.. {
         bytes.clear();
-        let whole = next_line(&mut file, &mut bytes).map_err(|source| GeoipError::of_io(name, source))?;
+        let whole =
+            next_line(&mut file, &mut bytes).map_err(|source| GeoipError::of_io(name, source))?;
         if bytes.is_empty() {
             break;
         }
@@ -151,26 +152,8 @@ pub(super) fn read(
 
 /// Reads a line and its end into `bytes`; whether it is whole, and not longer than any line may be.
 fn next_line(file: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<bool> {
-    loop {
-        let buffer = match file.fill_buf() {
-            Ok(buffer) => buffer,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        let (taken, ended) = match buffer.iter().position(|byte| *byte == b'\n') {
-            Some(end) => (end + 1, true),
-            None => (buffer.len(), buffer.is_empty()),
-        };
-        if bytes.len() + taken > LONGEST {
-            bytes.extend_from_slice(&buffer[..taken.min(SHOWN)]);
-            return Ok(false);
-        }
-        bytes.extend_from_slice(&buffer[..taken]);
-        file.consume(taken);
-        if ended {
-            return Ok(true);
-        }
-    }
+    let count = file.take(LONGEST).read_until(b'\n', bytes)?;
+    Ok(bytes.ends_with(b"\n") || (count as u64) < LONGEST)
 }
 
 /// What the first line shows; `None` when it is a bare prefix or address.
@@ -195,7 +178,9 @@ fn first(
         _ if fields.get(0).contains('/') => Layout::Geofeed,
         2 => Layout::Geofeed,
         // A single address is a prefix too (RFC 8805 section 2.1.1.1), and no country is one.
-        _ if ranges::is_address(fields.get(0)) && Location::of_code(fields.get(1)).is_ok() => Layout::Geofeed,
+        _ if ranges::is_address(fields.get(0)) && Location::of_code(fields.get(1)).is_ok() => {
+            Layout::Geofeed
+        }
         _ => Layout::Ranges(Ranges::like(fields)),
     };
     Ok(Some(First::Row(row)))

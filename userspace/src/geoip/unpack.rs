@@ -14,8 +14,8 @@ use rawzip::{CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder};
 
 use super::{GeoipError, PackedProblem, text};
 
-/// The most bytes that a layer may give: ten times what files of cities have.
-const LONGEST: u64 = 2 << 30;
+/// The most bytes that a layer may give: several times what files of cities have.
+const LONGEST: u64 = 1 << 30;
 
 /// How often a file may be packed: a file, in a tar archive, in gzip, in a zip archive.
 const DEEPEST: usize = 4;
@@ -74,7 +74,9 @@ impl Packing {
             (b"PK\x05\x06", Self::Zip),
             (b"PK\x07\x08", Self::Zip),
         ];
-        let found = starts.iter().find(|(start, _)| beginning.starts_with(start));
+        let found = starts
+            .iter()
+            .find(|(start, _)| beginning.starts_with(start));
         let is_tar = || beginning.get(257..262) == Some(b"ustar");
         found
             .map(|(_, packing)| *packing)
@@ -102,10 +104,7 @@ pub(super) type Visit<'v> = dyn FnMut(Unpacked<'_>) -> Result<(), GeoipError> + 
 /// # Errors
 ///
 /// Whatever is wrong with what it is packed in, and what `visit` refuses.
-pub(super) fn unpack(
-    path: &Path,
-    visit: &mut Visit<'_>,
-) -> Result<(), GeoipError> {
+pub(super) fn unpack(path: &Path, visit: &mut Visit<'_>) -> Result<(), GeoipError> {
     let name = path.display().to_string();
     let unreadable = |source| GeoipError::Read {
         path: path.to_owned(),
@@ -173,7 +172,7 @@ fn unpack_stream(
 }
 
 /// What stands between an archive and a file in it.
-const INSIDE: &str = ": ";
+pub(super) const INSIDE: &str = ": ";
 
 fn tar(
     name: &str,
@@ -201,11 +200,7 @@ fn tar(
     Ok(())
 }
 
-fn zip(
-    name: &str,
-    file: File,
-    visit: &mut Visit<'_>,
-) -> Result<(), GeoipError> {
+fn zip(name: &str, file: File, visit: &mut Visit<'_>) -> Result<(), GeoipError> {
     let failed = |error: rawzip::Error| GeoipError::Unpack {
         name: name.to_owned(),
         packing: Packing::Zip,
@@ -312,10 +307,13 @@ impl<R: Read> Layer<R> {
 
 impl<R: Read> Read for Layer<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer).map_err(|error| match self.packing {
-            Some(packing) => failure(packing, error),
-            None => error,
-        })?;
+        let count = self
+            .inner
+            .read(buffer)
+            .map_err(|error| match self.packing {
+                Some(packing) => failure(packing, error),
+                None => error,
+            })?;
         self.left = self
             .left
             .checked_sub(count as u64)
@@ -354,16 +352,21 @@ impl GeoipError {
     /// What a failed read means that went through layers.
     pub(super) fn of_io(name: &str, error: io::Error) -> Self {
         let name = name.to_owned();
-        match error.downcast::<Failure>() {
-            Ok(Failure { packing, source }) => Self::Unpack {
-                name,
-                packing,
-                source,
-            },
-            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<TooLong>()) => {
-                let most = LONGEST;
-                Self::TooLong { name, most }
+        let error = match error.downcast::<Failure>() {
+            Ok(Failure { packing, source }) => {
+                return Self::Unpack {
+                    name,
+                    packing,
+                    source,
+                };
             }
+            Err(error) => error,
+        };
+        match error.downcast::<TooLong>() {
+            Ok(TooLong) => Self::TooLong {
+                name,
+                most: LONGEST,
+            },
             Err(source) => Self::Read {
                 path: name.into(),
                 source,

@@ -80,7 +80,9 @@ enum Prefixes {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let read = |file: &PathBuf| {
-        let settings = arguments.reconciliation.settings(std::slice::from_ref(file))?;
+        let settings = arguments
+            .reconciliation
+            .settings(std::slice::from_ref(file))?;
         read_data(&settings)
     };
     let (before, after) = (read(&arguments.before)?, read(&arguments.after)?);
@@ -161,7 +163,10 @@ impl Difference {
         table::write(output, head, &rows)?;
         match self.moved.len().saturating_sub(SHOWN) {
             0 => Ok(()),
-            more => writeln!(output, "and {more} more, of fewer addresses; --json shows all"),
+            more => writeln!(
+                output,
+                "and {more} more, of fewer addresses; --json shows all"
+            ),
         }
     }
 

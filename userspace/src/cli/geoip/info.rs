@@ -161,7 +161,10 @@ fn write_summary(output: &mut impl io::Write, summary: &Summary) -> io::Result<(
         countries,
     } = summary;
     for (family, Totals { ranges, addresses }) in [("IPv4", ipv4), ("IPv6", ipv6)] {
-        writeln!(output, "  {family:<12} {ranges} ranges, {addresses} addresses")?;
+        writeln!(
+            output,
+            "  {family:<12} {ranges} ranges, {addresses} addresses"
+        )?;
     }
     writeln!(output, "  {:<12} {countries}", "countries")
 }

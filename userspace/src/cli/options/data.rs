@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use geodrop::{
-    geoip::{self, Country, CountryBy, GeoData, Merge, Opinions, Origin},
+    geoip::{self, Country, CountryBy, GeoData, Merge, Opinions, Origin, SetAside},
     policy::{
         CountryRule, Policy, Unknown,
         config::{GeoipSettings, Location, Problem, Settings},
@@ -54,7 +54,9 @@ impl ReconciliationOptions {
         let origins = words.iter().map(|word| {
             Origin::of(word).map_err(|unknown| {
                 let word = word.display();
-                Usage(format!("{word}: {unknown}; a file of such a name is written ./{word}"))
+                Usage(format!(
+                    "{word}: {unknown}; a file of such a name is written ./{word}"
+                ))
             })
         });
         let origins = origins.collect::<Result<Vec<_>, _>>()?;
@@ -75,6 +77,14 @@ pub(in super::super) fn read_data(settings: &GeoipSettings) -> anyhow::Result<Ge
         if others > 0 {
             warn(format_args!(
                 "warning: {others} more ranges contradict each other like that"
+            ));
+        }
+    }
+    for reading in &data.readings {
+        if let Some(rows) = reading.set_aside.get(&SetAside::Unlisted) {
+            warn(format_args!(
+                "warning: {}: {rows} rows have two letters for a country that are no country's code; they count for nothing",
+                reading.source.source
             ));
         }
     }

@@ -187,7 +187,9 @@ impl Reader<'_> {
 
     /// `[geoip]`.
     fn geoip(&mut self, table: &DeTable<'_>) -> GeoipSettings {
-        let table = table.get("geoip").and_then(|value| self.table(value, "geoip"));
+        let table = table
+            .get("geoip")
+            .and_then(|value| self.table(value, "geoip"));
         let Some(table) = table else {
             return GeoipSettings::default();
         };
@@ -220,7 +222,10 @@ impl Reader<'_> {
                 Err(unknown) => self.refuse(
                     &span,
                     format!("`{}` is not a country code", unknown.given),
-                    format!("{}; a file of such a name is written ./{text}", unknown.advice),
+                    format!(
+                        "{}; a file of such a name is written ./{text}",
+                        unknown.advice
+                    ),
                 ),
             }
         }
