@@ -84,11 +84,11 @@ pub struct Reconciliation {
 }
 
 /// What was read: regions, and where they come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GeoData {
     /// Which country an address is in: as the first source says that knows it.
     pub regions: Regions,
-    /// The sources, in their order: at least one.
+    /// The sources, in their order.
     pub readings: Vec<Reading>,
     /// What becomes of disagreement between them.
     pub merge: Merge,

@@ -90,8 +90,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let is_named = |country: &Country| arguments.country.contains(country);
         arguments.country.is_empty() || [one.from, one.to].iter().flatten().any(is_named)
     };
-    let moves = before.regions.moves_to(&after.regions).into_iter();
-    let moved = moves.filter(wanted).map(|one| Moved {
+    let all = before.regions.moves_to(&after.regions).into_iter();
+    let moved = all.filter(wanted).map(|one| Moved {
         from: one.from,
         to: one.to,
         ipv4: Extent::new(&one.ipv4, arguments.prefixes),

@@ -142,7 +142,7 @@ impl<'a> Care<'a> {
             }
         }
         // They were needed to see whom it cuts off, and are large.
-        resolved.regions = geodrop::geoip::Regions::default();
+        resolved.data = geodrop::geoip::GeoData::default();
         if trial.is_some() {
             self.tried = Some(Tried {
                 resolved,
