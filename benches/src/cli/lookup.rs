@@ -150,7 +150,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
         command: command(),
         version: env!("CARGO_PKG_VERSION"),
         date: jiff::Timestamp::now().to_string(),
-        data: data.sources.into_iter().find_map(|source| source.version),
+        data: data.sources().find_map(|source| source.version.clone()),
         machine: Machine::this().context("reading what machine this is")?,
     };
     let progress = Progress::new(plan.steps())?;

@@ -176,9 +176,9 @@ fn first(
         1 if line.contains('/') || ranges::is_address(line) => return Ok(None),
         1 => return Err(LineProblem::Foreign),
         _ if fields.get(0).contains('/') => Layout::Geofeed,
-        2 => Layout::Geofeed,
-        // A single address is a prefix too (RFC 8805 section 2.1.1.1), and no country is one.
-        _ if ranges::is_address(fields.get(0)) && Location::of_code(fields.get(1)).is_ok() => {
+        // A single address is a prefix too (RFC 8805 section 2.1.1.1), and no country is one. Two fields may as well be
+        // what is left of three.
+        3.. if ranges::is_address(fields.get(0)) && Location::of_code(fields.get(1)).is_ok() => {
             Layout::Geofeed
         }
         _ => Layout::Ranges(Ranges::like(fields)),
