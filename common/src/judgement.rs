@@ -52,6 +52,22 @@ pub trait Rules: Table {
     /// What a class means.
     fn entry(&self, class: Class) -> Entry;
 
+    /// What the class of an IPv6 address means, or that of the IPv4 address which it carries.
+    #[inline(always)]
+    fn entry_of_ipv6(&self, address: Ipv6Addr) -> Entry {
+        let entry = self.entry(self.ipv6(address));
+        match entry.carried() {
+            Carried::Nothing => entry,
+            place => self.entry_of_carried(address, place),
+        }
+    }
+
+    /// What the class of the IPv4 address means that an IPv6 address carries at a place.
+    #[inline(always)]
+    fn entry_of_carried(&self, address: Ipv6Addr, place: Carried) -> Entry {
+        self.entry(self.ipv4(carried(address, place)))
+    }
+
     /// Whether some rules are for some ports only.
     fn have_ports(&self) -> bool {
         false
@@ -101,20 +117,14 @@ where
                 offset: header,
             },
         ),
-        Source::Ipv6 { address, header } => {
-            let entry = rules.entry(rules.ipv6(address));
-            (
-                rules.exception(address.into()),
-                match carried(address, entry.carried()) {
-                    None => entry,
-                    Some(carried) => rules.entry(rules.ipv4(carried)),
-                },
-                IpHeader {
-                    family: Family::Ipv6,
-                    offset: header,
-                },
-            )
-        }
+        Source::Ipv6 { address, header } => (
+            rules.exception(address.into()),
+            rules.entry_of_ipv6(address),
+            IpHeader {
+                family: Family::Ipv6,
+                offset: header,
+            },
+        ),
         Source::NotIp => return passed(Slot::NON_IP),
         Source::Malformed => {
             return Judgement {
@@ -164,21 +174,21 @@ const fn passed(slot: Slot) -> Judgement {
     }
 }
 
-/// The IPv4 address that an IPv6 address carries.
+/// The IPv4 address that an IPv6 address carries at a place; at its end, if at no other.
 #[inline(always)]
 #[must_use]
-pub const fn carried(address: Ipv6Addr, place: Carried) -> Option<Ipv4Addr> {
-    match place {
-        Carried::Nothing => None,
-        Carried::AfterPrefix => {
-            let [_, _, a, b, c, d, ..] = address.octets();
-            Some(Ipv4Addr::new(a, b, c, d))
-        }
-        Carried::AtEnd => {
-            let [.., a, b, c, d] = address.octets();
-            Some(Ipv4Addr::new(a, b, c, d))
-        }
-    }
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the halves of an address, and of these the low bits"
+)]
+pub const fn carried(address: Ipv6Addr, place: Carried) -> Ipv4Addr {
+    // By halves, as lookups have the address: its octets would have to be kept one by one until here.
+    let bits = address.to_bits();
+    let (upper, lower) = ((bits >> 64) as u64, bits as u64);
+    Ipv4Addr::from_bits(match place {
+        Carried::AfterPrefix => (upper >> 16) as u32,
+        Carried::AtEnd | Carried::Nothing => lower as u32,
+    })
 }
 
 /// The rule that a packet comes under.

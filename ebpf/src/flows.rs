@@ -19,7 +19,6 @@ use geodrop_common::{
     Frame, Rules as _, Source, Table as _,
     address::Address,
     flow::{self, FlowKey, FlowState},
-    judgement,
     source::ETHERNET_HEADER,
     transport::{
         Family, IPV4_PROTOCOL, IPV4_SOURCE, IPV6_NEXT_HEADER, IPV6_SOURCE, IpHeader, TCP,
@@ -207,11 +206,7 @@ fn would_be_refused<P: Far>(policy: Policy<P>, key: &FlowKey, family: Family) ->
         }
         Family::Ipv6 => {
             let address = Ipv6Addr::from_octets(key.remote.octets());
-            let entry = policy.entry(policy.ipv6(address));
-            match judgement::carried(address, entry.carried()) {
-                None => entry,
-                Some(carried) => policy.entry(policy.ipv4(carried)),
-            }
+            policy.entry_of_ipv6(address)
         }
     };
     entry.is_ever_against() && !entry.is_firm()

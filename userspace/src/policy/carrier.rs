@@ -63,7 +63,7 @@ pub fn carried(address: IpAddr) -> Option<(Ipv4Addr, Carrier)> {
     let carrier = CARRIERS
         .into_iter()
         .find(|carrier| carrier.prefix.contains(&address))?;
-    Some((judgement::carried(address, carrier.carried)?, carrier))
+    Some((judgement::carried(address, carrier.carried), carrier))
 }
 
 /// A prefix that holds carried addresses, as the prefix of those that carry them.

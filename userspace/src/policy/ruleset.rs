@@ -7,7 +7,7 @@ use std::{
 
 use geodrop_common::{
     Class, Entry, Rule, Slot,
-    class::CAPACITY,
+    class::{CAPACITY, Carried},
     judgement,
     ports::{self, Protocol},
 };
@@ -90,11 +90,13 @@ impl Ruleset {
     #[must_use]
     pub fn meaning(&self, address: IpAddr) -> Entry {
         let entry = self.entry(self.class(address));
-        let carried = match address {
-            IpAddr::V4(_) => None,
-            IpAddr::V6(address) => judgement::carried(address, entry.carried()),
-        };
-        carried.map_or(entry, |carried| self.entry(self.class(carried.into())))
+        match (address, entry.carried()) {
+            (IpAddr::V4(_), _) | (_, Carried::Nothing) => entry,
+            (IpAddr::V6(address), place) => {
+                let carried = judgement::carried(address, place);
+                self.entry(self.class(carried.into()))
+            }
+        }
     }
 
     /// The rule that packets to a port come under; without a port, the one for all that have none.
