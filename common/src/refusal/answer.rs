@@ -173,15 +173,16 @@ impl Answer {
             let next = sequence.wrapping_add(data).wrapping_add(controls);
             ([0; 4], next.to_be_bytes(), TCP_RST | TCP_ACK)
         };
-        let sum = addresses
-            + u64::from(word([0, TCP, 0, 20]))
-            + self.put(place, [to_high, to_low, from_high, from_low])
+        let pseudo = addresses + u64::from(word([0, TCP, 0, 20]));
+        let segment = self.put(place, [to_high, to_low, from_high, from_low])
             + self.put(place + 1, sequence)
             + self.put(place + 2, acknowledgment)
-            // No options, and a window of 0.
-            + self.put(place + 3, [0x50, answer, 0, 0]);
-        let [high, low] = fold(sum);
-        self.put(place + 4, [high, low, 0, 0]);
+            + u64::from(word([0x50, answer, 0, 0]));
+        // Nobody looks at the window of an RST. This one makes the checksum the sum of the pseudo-header: see `Refusal`.
+        let [window_high, window_low] = fold(segment + 2 * pseudo);
+        self.put(place + 3, [0x50, answer, window_high, window_low]);
+        let [high, low] = fold(pseudo);
+        self.put(place + 4, [!high, !low, 0, 0]);
         Some(())
     }
 

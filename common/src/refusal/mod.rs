@@ -23,6 +23,14 @@
 //! | less than 8 octets behind the IP header, if not TCP | there is nothing to quote that tells whose it is |
 //! | lengths that contradict each other, or the frame | no one has sent it so |
 //!
+//! **Checksums in the network stack.** A packet there may be one whose checksum the network card is to complete when it
+//! is sent: then it has the sum of the pseudo-header in its place, and who sends it adds the rest. So are packets that
+//! receive offload (GRO) has joined, and those of a virtual machine or container on the same host. No program can see or
+//! change that, and the answer inherits it. So the window of an RST is chosen such that its checksum is just the sum of the
+//! pseudo-header: completed or not, it is right. An ICMP error for IPv4 has no pseudo-header; of a datagram that was to be
+//! completed, zero (as 0xffff) is written into a field of it that is not used. For IPv6 it would get a wrong checksum,
+//! which the other end throws away, as if it had never been sent.
+//!
 //! That a directed broadcast is one, only its Ethernet destination shows. Checksums of what is refused are not looked
 //! at, for a network card may check and forget them: the stack would have dropped such a packet without an answer.
 

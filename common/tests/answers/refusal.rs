@@ -1,5 +1,6 @@
 //! What a refused packet is told, byte for byte as etherparse would have written it.
 
+use etherparse::TcpHeader;
 use geodrop_common::refusal::{Answer, Refusal};
 
 use crate::wire::{
@@ -33,19 +34,51 @@ fn reset(way: Pair, numbers: (u32, u32), flags: u8) -> Vec<u8> {
         flags,
     };
     let mut frame = tcp(way.answering(), segment, &[], &[]);
-    // A window of zero, which etherparse's checksum has to know as well.
     let start = frame.len() - 20;
-    let mut header = etherparse::TcpHeader::from_slice(&frame[start..])
-        .unwrap()
-        .0;
-    header.window_size = 0;
-    header.checksum = match way {
-        Pair::Ipv4(from, to) => header.calc_checksum_ipv4_raw(from, to, &[]).unwrap(),
-        Pair::Ipv6(from, to) => header.calc_checksum_ipv6_raw(from, to, &[]).unwrap(),
-    };
+    let mut header = TcpHeader::from_slice(&frame[start..]).unwrap().0;
+    header.window_size = window(header.clone(), way);
+    // Which etherparse's checksum has to know as well.
+    header.checksum = checksum(&header, way);
     frame.truncate(start);
     frame.extend(header.to_bytes());
     packet(&frame).to_vec()
+}
+
+fn checksum(header: &TcpHeader, way: Pair) -> u16 {
+    match way {
+        Pair::Ipv4(from, to) => header.calc_checksum_ipv4_raw(from, to, &[]).unwrap(),
+        Pair::Ipv6(from, to) => header.calc_checksum_ipv6_raw(from, to, &[]).unwrap(),
+    }
+}
+
+/// The window with which the checksum is the sum of the pseudo-header.
+fn window(mut header: TcpHeader, way: Pair) -> u16 {
+    let wanted = pseudo_header_sum(way);
+    let is_it = |window: &u16| {
+        header.window_size = *window;
+        checksum(&header, way) == wanted
+    };
+    (0..=u16::MAX).find(is_it).unwrap()
+}
+
+/// Of an RST: its addresses, its protocol and its length, 20 octets.
+fn pseudo_header_sum(way: Pair) -> u16 {
+    let octets = match way {
+        Pair::Ipv4(from, to) => [from, to].as_flattened().to_vec(),
+        Pair::Ipv6(from, to) => [from, to].as_flattened().to_vec(),
+    };
+    sum(&[&octets[..], &[0, 6, 0, 20]].concat())
+}
+
+/// The sum in one's complement of words of 16 bits (RFC 1071).
+fn sum(octets: &[u8]) -> u16 {
+    let words = octets
+        .chunks(2)
+        .map(|word| u16::from_be_bytes([word[0], word[1]]));
+    words.fold(0, |sum, word| {
+        let (sum, carry) = sum.overflowing_add(word);
+        sum + u16::from(carry)
+    })
 }
 
 /// The ICMP error that goes this way and quotes that frame.
@@ -157,6 +190,18 @@ fn tcp_is_reset() {
             ],
             back,
         );
+    }
+}
+
+/// As a network card does with a checksum that it is to complete: it takes what stands there for the sum of the
+/// pseudo-header.
+#[test]
+fn a_reset_whose_checksum_is_completed_once_more_stays_as_it_is() {
+    for out in OUTWARD {
+        let refused = refused(out.back(), &tcp(out.back().step(), segment(SYN), &[], &[]));
+        let answer = refused.unwrap();
+        let segment = &answer[answer.len() - 20..];
+        assert_eq!((!sum(segment)).to_be_bytes(), segment[16..18], "{out:?}");
     }
 }
 
