@@ -24,7 +24,7 @@ use std::{process::ExitCode, time::Duration};
 use criterion::{Criterion, SamplingMode};
 use geodrop::{
     datapath::{
-        DatapathError, ModeChoice, NewLink,
+        DatapathError, Hook, ModeChoice, NewLink,
         generation::{Generation, Plan},
     },
     geoip::{self, Regions},
@@ -106,6 +106,7 @@ fn load(ruleset: &Ruleset) -> Result<Generation, DatapathError> {
     Generation::load(Plan {
         ruleset,
         engine: Engine::default(),
+        hook: Hook::Xdp,
         monitor: false,
         effective_from: None,
         replies: false,

@@ -12,7 +12,7 @@ use aya::{
 };
 use geodrop::{
     datapath::{
-        ModeChoice, NewLink,
+        Hook, ModeChoice, NewLink,
         generation::{Generation, Plan},
         interface::Interface,
         object,
@@ -127,6 +127,7 @@ impl Setting {
         let generation = Generation::load(Plan {
             ruleset: &Ruleset::new(&self.policy(), regions),
             engine: Engine::default(),
+            hook: Hook::Xdp,
             monitor: self == Self::Monitor,
             effective_from: (self == Self::EffectiveFrom)
                 .then(|| Timestamp::now() + SignedDuration::from_hours(24)),
@@ -152,7 +153,7 @@ impl Program {
                 .program(REFERENCE)
                 .and_then(|program| program.try_into().ok())
                 .context(MISSING),
-            Self::Filter(generation) => Ok(generation.program()?),
+            Self::Filter(generation) => Ok(generation.program()?.try_into()?),
         }
     }
 

@@ -16,6 +16,12 @@ pub trait Frame {
 
     /// How many bytes the frame has.
     fn length(&self) -> usize;
+
+    /// Whether the outermost VLAN tag is kept apart from the frame's bytes, as the network stack does: then it belongs to
+    /// the frame all the same, between the addresses and the type that stand next to each other here.
+    fn has_tag_apart(&self) -> bool {
+        false
+    }
 }
 
 impl Frame for [u8] {

@@ -79,6 +79,9 @@ impl Source {
         if !is_tag(inner) {
             return Self::of_payload(frame, inner, ETHERNET_HEADER + VLAN_TAG);
         }
+        if frame.has_tag_apart() {
+            return Self::NotIp;
+        }
         let Some(innermost) = ethertype(frame, ETHERNET_HEADER + 2 * VLAN_TAG) else {
             return Self::NotIp;
         };

@@ -10,8 +10,10 @@ use core::ffi::c_void;
 
 use aya_ebpf::{
     Global,
+    bindings::BPF_F_RECOMPUTE_CSUM,
     helpers::generated::{
-        bpf_ktime_get_coarse_ns, bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_store_bytes,
+        bpf_ktime_get_coarse_ns, bpf_skb_change_tail, bpf_skb_store_bytes, bpf_xdp_adjust_head,
+        bpf_xdp_adjust_tail, bpf_xdp_store_bytes,
     },
     macros::map,
     maps::PerCpuArray,
@@ -24,7 +26,7 @@ use geodrop_common::{
 };
 
 use crate::{
-    far::{Far as _, FarPacket},
+    far::{Far, FarPacket, Segment},
     rules::ip_header,
 };
 
@@ -43,14 +45,70 @@ static ROOM: PerCpuArray<Answer> = PerCpuArray::with_max_entries(1, 0);
 /// How many answers a CPU sends: enough for everyone who is no flood, and nothing to those who are.
 const RATE: Rate = Rate::per_second(1000, 100);
 
+/// A packet whose place another one can take.
+///
+/// Nobody holds a pointer into it meanwhile: each read asks anew where it is.
+pub trait Replaceable: Far {
+    /// Makes it longer by so many bytes, or shorter, if that is negative; whether that worked. Longer, it may begin farther
+    /// ahead.
+    fn lengthen(self, bytes: i32) -> bool;
+
+    /// Copies bytes into it; 0 if that worked.
+    ///
+    /// # Safety
+    ///
+    /// So many bytes are there.
+    unsafe fn store(self, offset: u32, bytes: *const c_void, length: u32) -> i64;
+}
+
+impl Replaceable for FarPacket {
+    /// Behind a packet is not always room, before it there is.
+    #[inline(always)]
+    fn lengthen(self, bytes: i32) -> bool {
+        let context = self.context().cast();
+        if bytes > 0 {
+            // SAFETY: the context is the one that the kernel called us with.
+            unsafe { bpf_xdp_adjust_head(context, -bytes) == 0 }
+        } else {
+            // SAFETY: the same.
+            unsafe { bpf_xdp_adjust_tail(context, bytes) == 0 }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, offset: u32, bytes: *const c_void, length: u32) -> i64 {
+        // SAFETY: the context is the one that the kernel called us with, and the caller vouches for the bytes, which the
+        // helper only reads.
+        unsafe { bpf_xdp_store_bytes(self.context().cast(), offset, bytes.cast_mut(), length) }
+    }
+}
+
+impl Replaceable for Segment {
+    /// By the helper that is made for answers: it drops all that the network stack or the card was to do to the packet yet,
+    /// but for one thing, for which see [`Refusal`].
+    #[inline(always)]
+    fn lengthen(self, bytes: i32) -> bool {
+        let length = (self.length() as u32).wrapping_add_signed(bytes);
+        // SAFETY: the context is the one that the kernel called us with.
+        unsafe { bpf_skb_change_tail(self.context().cast(), length, 0) == 0 }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, offset: u32, bytes: *const c_void, length: u32) -> i64 {
+        let flags = BPF_F_RECOMPUTE_CSUM.into();
+        // SAFETY: as for a packet of XDP.
+        unsafe { bpf_skb_store_bytes(self.context().cast(), offset, bytes, length, flags) }
+    }
+}
+
 /// Turns a packet that is refused into the answer to it, if it is to get one; whether it did.
 #[inline(always)]
 #[must_use]
-pub fn answer(packet: FarPacket, ip: IpHeader) -> bool {
+pub fn answer<P: Replaceable>(packet: P, ip: IpHeader) -> bool {
     // First what is cheap: of a flood nearly nothing is answered.
     REJECT.load() != 0
         && may_answer(|bucket, rate, now| bucket.has_room(rate, now))
-        && answer_in_place(
+        && answer_in_place::<P>(
             packet.context(),
             packet.length(),
             ip.offset,
@@ -60,9 +118,14 @@ pub fn answer(packet: FarPacket, ip: IpHeader) -> bool {
 
 /// See [`far`](crate::far) for why this is a function of its own.
 #[inline(never)]
-fn answer_in_place(context: *mut c_void, length: usize, offset: usize, is_ipv6: bool) -> bool {
+fn answer_in_place<P: Replaceable>(
+    context: *mut c_void,
+    length: usize,
+    offset: usize,
+    is_ipv6: bool,
+) -> bool {
     // SAFETY: the caller has it from the frame of this run.
-    let packet = unsafe { FarPacket::of_context(context, length) };
+    let packet = unsafe { P::of_context(context, length) };
     let Some(transport) = Transport::of(&packet, ip_header(offset, is_ipv6)) else {
         return false;
     };
@@ -70,7 +133,7 @@ fn answer_in_place(context: *mut c_void, length: usize, offset: usize, is_ipv6: 
         return false;
     };
     // SAFETY: the kernel returned this CPU's element of the array, which lives as long as the map and is aligned to 8 bytes.
-    // Any bytes are a value of it, no other CPU writes it, and a receiving CPU runs one packet through XDP at a time.
+    // Any bytes are a value of it, no other CPU writes it, and a receiving CPU runs one packet at a time through a hook.
     let room = unsafe { &mut *room };
     let Some(refusal) = Refusal::of(&packet, &transport, room) else {
         return false;
@@ -85,7 +148,7 @@ fn may_answer(asked: impl FnOnce(&mut Bucket, Rate, u64) -> bool) -> bool {
         return false;
     };
     // SAFETY: the kernel returned this CPU's element of the array, which lives as long as the map and is aligned to 8 bytes.
-    // No other CPU writes it, and a receiving CPU runs one packet through XDP at a time.
+    // No other CPU writes it, and a receiving CPU runs one packet at a time through a hook.
     let bucket = unsafe { &mut *bucket };
     // SAFETY: the helper takes nothing and returns a number.
     let now = unsafe { bpf_ktime_get_coarse_ns() };
@@ -93,33 +156,23 @@ fn may_answer(asked: impl FnOnce(&mut Bucket, Rate, u64) -> bool) -> bool {
 }
 
 /// Puts an answer into the place of the IP packet at `offset`, and turns the frame round.
-///
-/// A longer answer begins farther ahead: behind a packet is not always room, before it there is.
 #[inline(always)]
-fn replace(packet: FarPacket, offset: usize, refusal: Refusal, answer: &Answer) -> bool {
-    let context = packet.context();
+fn replace<P: Replaceable>(packet: P, offset: usize, refusal: Refusal, answer: &Answer) -> bool {
     // The EtherType, with the tags before it if there are any; then the answer lies over the rest.
     let Some(between) = packet.read::<10>(12) else {
         return false;
     };
     let longer = (offset + refusal.length()) as i32 - packet.length() as i32;
-    let failed = if longer > 0 {
-        // SAFETY: the context is the one that the kernel called us with. Nobody holds a pointer into the packet.
-        unsafe { bpf_xdp_adjust_head(context.cast(), -longer) }
-    } else {
-        // SAFETY: the same.
-        unsafe { bpf_xdp_adjust_tail(context.cast(), longer) }
-    };
-    failed == 0
-        && store(context, 0, answer.ethernet(), 12)
-        && store(context, 12, &between, 10)
-        && store(context, offset, answer.packet(), refusal.length())
+    packet.lengthen(longer)
+        && store(packet, 0, answer.ethernet(), 12)
+        && store(packet, 12, &between, 10)
+        && store(packet, offset, answer.packet(), refusal.length())
 }
 
 /// Writes the first `length` of these bytes into the packet.
 #[inline(always)]
-fn store<const N: usize>(
-    context: *mut c_void,
+fn store<P: Replaceable, const N: usize>(
+    packet: P,
     offset: usize,
     bytes: &[u8; N],
     length: usize,
@@ -128,13 +181,6 @@ fn store<const N: usize>(
         return false;
     }
     let bytes: *const [u8; N] = bytes;
-    // SAFETY: the context is the one that the kernel called us with; the helper reads no more than N bytes, which are there.
-    unsafe {
-        bpf_xdp_store_bytes(
-            context.cast(),
-            offset as u32,
-            bytes.cast_mut().cast(),
-            length as u32,
-        ) == 0
-    }
+    // SAFETY: no more than N bytes, which are there.
+    unsafe { packet.store(offset as u32, bytes.cast(), length as u32) == 0 }
 }

@@ -21,7 +21,7 @@ pub(crate) fn count_in(counters: &PerCpuArray<Counter>, slot: Slot, bytes: u64) 
         return;
     };
     // SAFETY: the kernel returned this CPU's element of the array, which lives as long as the map and is
-    // aligned to 8 bytes. No other CPU writes it, and a receiving CPU runs one packet through XDP at a time.
+    // aligned to 8 bytes. No other CPU writes it, and a receiving CPU runs one packet at a time through a hook.
     let counter = unsafe { &mut *counter };
     counter.packets = counter.packets.wrapping_add(1);
     counter.bytes = counter.bytes.wrapping_add(bytes);

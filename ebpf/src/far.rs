@@ -78,7 +78,7 @@ fn read<const N: usize>(context: *mut c_void, offset: usize, load: Load) -> Opti
 }
 
 macro_rules! far {
-    ($(#[$doc:meta])* $name:ident, $context:ty, $raw:ty, $load:expr) => {
+    ($(#[$doc:meta])* $name:ident, $context:ty, $raw:ty, $load:expr $(, $frame:item)?) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name {
@@ -149,6 +149,8 @@ macro_rules! far {
             fn length(&self) -> usize {
                 self.length
             }
+
+            $($frame)?
         }
     };
 }
@@ -160,7 +162,13 @@ far! {
 
 far! {
     /// A packet of the network stack, from its Ethernet header on: of its bytes only some lie side by side.
-    Segment, TcContext, __sk_buff, load_segment
+    Segment, TcContext, __sk_buff, load_segment,
+    #[inline(always)]
+    fn has_tag_apart(&self) -> bool {
+        let segment: *mut __sk_buff = self.context.cast();
+        // SAFETY: the context is the one that the kernel called us with, which lets us read the field.
+        unsafe { (*segment).vlan_present != 0 }
+    }
 }
 
 /// What looks far where nothing can: in kernels before 5.18, and without `CAP_PERFMON`. It has the bytes at offsets that are
@@ -216,5 +224,45 @@ impl Frame for NearPacket {
     #[inline(always)]
     fn length(&self) -> usize {
         self.length
+    }
+}
+
+/// The same of the network stack: the helper copies all bytes out.
+#[derive(Clone, Copy, Debug)]
+pub struct NearSegment(pub Segment);
+
+impl Far for NearSegment {
+    const SEES: bool = false;
+
+    #[inline(always)]
+    unsafe fn of_context(context: *mut c_void, length: usize) -> Self {
+        Self(Segment { context, length })
+    }
+
+    #[inline(always)]
+    fn context(self) -> *mut c_void {
+        self.0.context
+    }
+}
+
+impl Frame for NearSegment {
+    #[inline(always)]
+    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.0.read_at(offset)
+    }
+
+    #[inline(always)]
+    fn read_at<const N: usize>(&self, _offset: usize) -> Option<[u8; N]> {
+        None
+    }
+
+    #[inline(always)]
+    fn length(&self) -> usize {
+        self.0.length
+    }
+
+    #[inline(always)]
+    fn has_tag_apart(&self) -> bool {
+        self.0.has_tag_apart()
     }
 }

@@ -9,18 +9,23 @@
 )]
 
 mod frames;
+mod verdict;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aya::programs::{TestRun as _, TestRunOptions};
-use frames::{admits, ip, tcp, udp};
+use frames::{ip, tcp, udp};
 use geodrop::{
-    datapath::generation::{Generation, Plan},
+    datapath::{
+        Hook,
+        generation::{Generation, Plan},
+    },
     geoip::{AnyRange, Builder, Country},
     policy::{Policy, Ruleset},
     range::Range,
     table::Engine,
 };
+use verdict::admits;
 
 const CHINA: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 0, 1, 1));
 const DENIED: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 0, 1, 66));
@@ -35,11 +40,11 @@ const CHINA_6TO4: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2002, 0x100, 0x101, 0, 0, 
 struct Host(Generation);
 
 impl Host {
-    fn new(engine: Engine) -> Self {
-        Self::with(engine, true, false)
+    fn new(hook: Hook, engine: Engine) -> Self {
+        Self::with(hook, engine, true, false)
     }
 
-    fn with(engine: Engine, replies: bool, monitor: bool) -> Self {
+    fn with(hook: Hook, engine: Engine, replies: bool, monitor: bool) -> Self {
         let mut builder = Builder::default();
         let ipv4 = Range::new(Ipv4Addr::new(1, 0, 1, 0), Ipv4Addr::new(1, 0, 1, 255)).unwrap();
         let ipv6 = Ipv6Addr::new(0x2400, 0x3200, 0, 0, 0, 0, 0, 1);
@@ -57,6 +62,7 @@ impl Host {
         let generation = Generation::load(Plan {
             ruleset: &ruleset,
             engine,
+            hook,
             monitor,
             effective_from: None,
             replies,
@@ -115,29 +121,38 @@ fn time_exceeded(sent: &[u8]) -> Vec<u8> {
     frame
 }
 
-const ENGINES: [Engine; 2] = [Engine::Multibit, Engine::Lpm];
+/// Programs that differ: every hook's, and every engine's.
+const PROGRAMS: [(Hook, Engine); 3] = [
+    (Hook::Xdp, Engine::Multibit),
+    (Hook::Xdp, Engine::Lpm),
+    (Hook::Tcx, Engine::Multibit),
+];
 
 /// What a host sends, and what of the answers it admits then.
 fn exchange(name: &str, sent: &[&[u8]], received: &[(&str, &[u8], bool)]) {
-    for engine in ENGINES {
-        let host = Host::new(engine);
+    for (hook, engine) in PROGRAMS {
+        let host = Host::new(hook, engine);
         for (what, frame, _) in received {
             assert!(
                 !host.admits(frame),
-                "{name}, {engine}: {what} passes before anything was sent"
+                "{name}, {hook:?}, {engine}: {what} passes before anything was sent"
             );
         }
         for frame in sent {
             host.sends(frame);
         }
         for (what, frame, admitted) in received {
-            assert_eq!(host.admits(frame), *admitted, "{name}, {engine}: {what}");
+            assert_eq!(
+                host.admits(frame),
+                *admitted,
+                "{name}, {hook:?}, {engine}: {what}"
+            );
         }
-        let deaf = Host::with(engine, false, false);
+        let deaf = Host::with(hook, engine, false, false);
         for (what, frame, _) in received {
             assert!(
                 !deaf.admits(frame),
-                "{name}, {engine}: {what} passes where replies drop"
+                "{name}, {hook:?}, {engine}: {what} passes where replies drop"
             );
         }
     }
@@ -251,28 +266,32 @@ fn a_denied_prefix_is_denied_also_in_answers() {
 
 #[test]
 fn what_passes_anyway_is_no_answer_to_be_counted() {
-    let host = Host::new(Engine::default());
-    host.sends(&tcp((HERE, 50000), (ELSEWHERE, 443), "syn"));
-    assert!(host.admits(&tcp((ELSEWHERE, 443), (HERE, 50000), "syn ack")));
-    host.sends(&tcp((HERE, 50000), (CHINA, 443), "syn"));
-    assert!(host.admits(&tcp((CHINA, 443), (HERE, 50000), "syn ack")));
-    let counters = host.0.counters().unwrap();
-    assert_eq!((counters.passed.packets, counters.replies.packets), (1, 1));
+    for (hook, engine) in PROGRAMS {
+        let host = Host::new(hook, engine);
+        host.sends(&tcp((HERE, 50000), (ELSEWHERE, 443), "syn"));
+        assert!(host.admits(&tcp((ELSEWHERE, 443), (HERE, 50000), "syn ack")));
+        host.sends(&tcp((HERE, 50000), (CHINA, 443), "syn"));
+        assert!(host.admits(&tcp((CHINA, 443), (HERE, 50000), "syn ack")));
+        let counters = host.0.counters().unwrap();
+        assert_eq!((counters.passed.packets, counters.replies.packets), (1, 1));
+    }
 }
 
 #[test]
 fn what_a_host_answers_while_all_passes_it_has_not_begun() {
-    let (asking, server) = ((CHINA, 50000), (HERE, 53));
-    let host = Host::with(Engine::default(), true, true);
-    assert!(host.admits(&udp(asking, server)));
-    host.sends(&udp(server, asking));
-    assert!(host.admits(&udp(asking, server)));
-    let counters = host.0.counters().unwrap();
-    assert_eq!(counters.replies.packets, 0);
-    assert_eq!(counters.countries[&Country::CHINA].packets, 2);
+    for (hook, engine) in PROGRAMS {
+        let (asking, server) = ((CHINA, 50000), (HERE, 53));
+        let host = Host::with(hook, engine, true, true);
+        assert!(host.admits(&udp(asking, server)));
+        host.sends(&udp(server, asking));
+        assert!(host.admits(&udp(asking, server)));
+        let counters = host.0.counters().unwrap();
+        assert_eq!(counters.replies.packets, 0);
+        assert_eq!(counters.countries[&Country::CHINA].packets, 2);
 
-    // The control: what it has begun.
-    host.sends(&udp((HERE, 50001), (CHINA, 53)));
-    assert!(host.admits(&udp((CHINA, 53), (HERE, 50001))));
-    assert_eq!(host.0.counters().unwrap().replies.packets, 1);
+        // The control: what it has begun.
+        host.sends(&udp((HERE, 50001), (CHINA, 53)));
+        assert!(host.admits(&udp((CHINA, 53), (HERE, 50001))));
+        assert_eq!(host.0.counters().unwrap().replies.packets, 1);
+    }
 }

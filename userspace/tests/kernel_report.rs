@@ -8,6 +8,7 @@
 )]
 
 mod frames;
+mod verdict;
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -16,10 +17,11 @@ use std::{
 };
 
 use aya::programs::{TestRun as _, TestRunOptions};
-use frames::{admits, ip, tcp, udp};
+use frames::{ip, tcp, udp};
 use geodrop::{
     Counter, Reach,
     datapath::{
+        Hook,
         generation::{Generation, Plan},
         report::{Affected, Collected, Origin},
     },
@@ -30,6 +32,7 @@ use geodrop::{
 };
 use jiff::Timestamp;
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+use verdict::admits;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const HERE_6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
@@ -96,10 +99,19 @@ fn monitor() -> Policy {
     }
 }
 
-fn plan<'a>(policy: &Policy, ruleset: &'a Ruleset, engine: Engine) -> Plan<'a> {
+/// Programs that differ: every hook's, and every engine's.
+const PROGRAMS: [(Hook, Engine); 4] = [
+    (Hook::Xdp, Engine::Multibit),
+    (Hook::Xdp, Engine::Lpm),
+    (Hook::Tcx, Engine::Multibit),
+    (Hook::Tcx, Engine::Lpm),
+];
+
+fn plan<'a>(policy: &Policy, ruleset: &'a Ruleset, (hook, engine): (Hook, Engine)) -> Plan<'a> {
     Plan {
         ruleset,
         engine,
+        hook,
         monitor: policy.monitor,
         effective_from: policy.effective_from,
         replies: false,
@@ -108,9 +120,9 @@ fn plan<'a>(policy: &Policy, ruleset: &'a Ruleset, engine: Engine) -> Plan<'a> {
     }
 }
 
-fn load(policy: &Policy, engine: Engine) -> Generation {
+fn load(policy: &Policy, program: (Hook, Engine)) -> Generation {
     let ruleset = Ruleset::new(policy, &regions());
-    Generation::load(plan(policy, &ruleset, engine)).expect("loading the filter needs root")
+    Generation::load(plan(policy, &ruleset, program)).expect("loading the filter needs root")
 }
 
 /// What was collected of an origin.
@@ -138,8 +150,8 @@ const HONG_KONG: Origin = Origin::Country(Country::HONG_KONG);
 
 #[test]
 fn who_would_be_affected_how_many_they_are_and_where_they_go() {
-    for engine in [Engine::Multibit, Engine::Lpm] {
-        let generation = load(&monitor(), engine);
+    for program in PROGRAMS {
+        let generation = load(&monitor(), program);
         let mut bytes = 0;
         let mut send = |frame: &[u8]| {
             assert!(admits(&generation, frame), "a monitor drops nothing");
@@ -183,7 +195,7 @@ fn who_would_be_affected_how_many_they_are_and_where_they_go() {
 
 #[test]
 fn a_policy_that_drops_collects_nothing() {
-    let generation = load(&policy(), Engine::default());
+    let generation = load(&policy(), PROGRAMS[0]);
     assert!(!admits(
         &generation,
         &tcp((china(1), 40000), (HERE, 443), "syn")
@@ -193,7 +205,7 @@ fn a_policy_that_drops_collects_nothing() {
 
 #[test]
 fn who_would_pass_is_not_affected() {
-    let generation = load(&monitor(), Engine::default());
+    let generation = load(&monitor(), PROGRAMS[0]);
     let syn = |source| tcp((source, 40000), (HERE, 443), "syn");
     let mut malformed = syn(china(1));
     malformed.truncate(14 + 19);
@@ -210,7 +222,7 @@ fn what_answers_this_host_is_not_affected() {
     let ruleset = Ruleset::new(&monitor(), &regions());
     let plan = Plan {
         replies: true,
-        ..plan(&monitor(), &ruleset, Engine::default())
+        ..plan(&monitor(), &ruleset, PROGRAMS[0])
     };
     let generation = Generation::load(plan).unwrap();
     let (server, client) = ((china(1), 443), (HERE, 40000));
@@ -235,7 +247,7 @@ fn what_is_refused_for_another_reason_stands_under_it() {
         countries: CountryRule::Only([Country::CHINA].into()),
         ..monitor()
     };
-    let generation = load(&policy, Engine::default());
+    let generation = load(&policy, PROGRAMS[0]);
     for source in [DENIED, NOBODY, ELSEWHERE, china(1)] {
         assert!(admits(
             &generation,
@@ -253,7 +265,7 @@ fn what_is_refused_for_another_reason_stands_under_it() {
 
 #[test]
 fn packets_without_ports_are_told_apart() {
-    let generation = load(&monitor(), Engine::default());
+    let generation = load(&monitor(), PROGRAMS[0]);
     let mut ping = Vec::new();
     ip(china(1), HERE)
         .icmpv4_echo_request(1, 1)
@@ -290,7 +302,7 @@ fn until_its_day_comes_a_policy_collects_and_then_no_more() {
         effective_from: Some(Timestamp::now() + ahead),
         ..policy()
     };
-    let generation = load(&policy, Engine::default());
+    let generation = load(&policy, PROGRAMS[0]);
     let syn = |source| tcp((source, 40000), (HERE, 443), "syn");
     assert!(admits(&generation, &syn(china(1))));
     assert!(
@@ -325,7 +337,7 @@ fn assert_collects_without_ports(generation: &Generation) {
 fn the_program_for_older_kernels_collects_without_ports() {
     for engine in [Engine::Multibit, Engine::Lpm] {
         let ruleset = Ruleset::new(&monitor(), &regions());
-        let plan = plan(&monitor(), &ruleset, engine);
+        let plan = plan(&monitor(), &ruleset, (Hook::Xdp, engine));
         assert_collects_without_ports(&Generation::load_without_frags(plan).unwrap());
     }
 }
@@ -338,7 +350,7 @@ fn without_perfmon_it_is_collected_without_ports() {
         .effective
         .difference(CapabilitySet::PERFMON | CapabilitySet::SYS_ADMIN);
     set_capabilities(None, CapabilitySets { effective, ..sets }).unwrap();
-    for engine in [Engine::Multibit, Engine::Lpm] {
-        assert_collects_without_ports(&load(&monitor(), engine));
+    for program in PROGRAMS {
+        assert_collects_without_ports(&load(&monitor(), program));
     }
 }

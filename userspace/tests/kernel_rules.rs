@@ -8,6 +8,7 @@
 )]
 
 mod frames;
+mod verdict;
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -15,15 +16,19 @@ use std::{
     time::Duration,
 };
 
-use frames::{admits, ip, tcp, udp};
+use frames::{ip, tcp, udp};
 use geodrop::{
-    datapath::generation::{Generation, Plan},
+    datapath::{
+        Hook,
+        generation::{Generation, Plan},
+    },
     geoip::{AnyRange, Builder, Country},
-    policy::{Count, CountryRule, Policy, PortRule, Ports, Protocol, Ruleset},
+    policy::{Count, CountryRule, Policy, PortRule, Ports, Protocol, Ruleset, config::Choice as _},
     range::Range,
     table::Engine,
 };
 use jiff::Timestamp;
+use verdict::admits;
 
 const GERMANY: IpAddr = IpAddr::V4(Ipv4Addr::new(5, 1, 1, 1));
 const CHINA: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 0, 1, 1));
@@ -64,7 +69,7 @@ fn ssh_from_germany() -> Policy {
     }
 }
 
-fn load(policy: &Policy, engine: Engine) -> Generation {
+fn load(policy: &Policy, hook: Hook, engine: Engine) -> Generation {
     let mut builder = Builder::default();
     let places = [
         (GERMANY, GERMAN),
@@ -82,6 +87,7 @@ fn load(policy: &Policy, engine: Engine) -> Generation {
     Generation::load(Plan {
         ruleset: &Ruleset::new(policy, &builder.build().0),
         engine,
+        hook,
         monitor: policy.monitor,
         effective_from: policy.effective_from,
         replies: false,
@@ -89,6 +95,15 @@ fn load(policy: &Policy, engine: Engine) -> Generation {
         log: false,
     })
     .expect("loading the filter needs root")
+}
+
+fn hooks() -> impl Iterator<Item = Hook> {
+    Hook::ALL.iter().map(|(hook, ..)| *hook)
+}
+
+/// The policy's filter, for each hook.
+fn filters(policy: &Policy) -> impl Iterator<Item = Generation> {
+    hooks().map(|hook| load(policy, hook, Engine::default()))
 }
 
 /// The frame with a VLAN tag.
@@ -232,13 +247,14 @@ fn ports_have_rules_of_their_own() {
             false,
         ),
     ];
-    for engine in [Engine::Multibit, Engine::Lpm] {
-        let generation = load(&ssh_from_germany(), engine);
+    let lpm = (Hook::Xdp, Engine::Lpm);
+    for (hook, engine) in hooks().map(|hook| (hook, Engine::Multibit)).chain([lpm]) {
+        let generation = load(&ssh_from_germany(), hook, engine);
         for (name, frame, admitted) in rows {
             assert_eq!(
                 admits(&generation, frame),
                 *admitted,
-                "{engine}, {name}: {frame:02x?}"
+                "{hook:?}, {engine}, {name}: {frame:02x?}"
             );
         }
     }
@@ -248,21 +264,23 @@ fn ports_have_rules_of_their_own() {
 fn where_every_rule_is_against_it_a_later_fragment_drops() {
     let mut policy = ssh_from_germany();
     policy.rules.pop();
-    let generation = load(&policy, Engine::default());
-    let later = |source| fragment(udp((source, 9), (HERE, 53)), false);
-    assert!(!admits(&generation, &later(CHINA)));
-    assert!(admits(&generation, &later(NOBODY)));
+    for generation in filters(&policy) {
+        let later = |source| fragment(udp((source, 9), (HERE, 53)), false);
+        assert!(!admits(&generation, &later(CHINA)));
+        assert!(admits(&generation, &later(NOBODY)));
+    }
 }
 
 #[test]
 fn a_drop_by_a_rule_counts_under_its_country() {
-    let generation = load(&ssh_from_germany(), Engine::default());
-    assert!(!admits(&generation, &tcp((CHINA, 9), (HERE, 22), "syn")));
-    assert!(admits(&generation, &udp((CHINA, 9), (HERE, 53))));
-    assert!(!admits(&generation, &tcp((NOBODY, 9), (HERE, 22), "syn")));
-    let counters = generation.counters().unwrap();
-    assert_eq!(counters.countries[&Country::CHINA].packets, 1);
-    assert_eq!((counters.unknown.packets, counters.passed.packets), (1, 1));
+    for generation in filters(&ssh_from_germany()) {
+        assert!(!admits(&generation, &tcp((CHINA, 9), (HERE, 22), "syn")));
+        assert!(admits(&generation, &udp((CHINA, 9), (HERE, 53))));
+        assert!(!admits(&generation, &tcp((NOBODY, 9), (HERE, 22), "syn")));
+        let counters = generation.counters().unwrap();
+        assert_eq!(counters.countries[&Country::CHINA].packets, 1);
+        assert_eq!((counters.unknown.packets, counters.passed.packets), (1, 1));
+    }
 }
 
 #[test]
@@ -271,56 +289,59 @@ fn all_are_counted_by_country_where_the_policy_says_so() {
         count: Count::All,
         ..ssh_from_germany()
     };
-    let generation = load(&policy, Engine::default());
-    assert!(admits(&generation, &tcp((GERMANY, 9), (HERE, 443), "syn")));
-    assert!(!admits(&generation, &tcp((CHINA, 9), (HERE, 443), "syn")));
-    assert!(admits(&generation, &udp((CHINA, 9), (HERE, 53))));
-    assert!(admits(&generation, &tcp((NOBODY, 9), (HERE, 443), "syn")));
-    let counters = generation.counters().unwrap();
-    let packets = |country: &str| {
-        let country: Country = country.parse().unwrap();
-        let of = |map: &std::collections::BTreeMap<Country, geodrop::Counter>| {
-            map.get(&country).map_or(0, |counter| counter.packets)
+    for generation in filters(&policy) {
+        assert!(admits(&generation, &tcp((GERMANY, 9), (HERE, 443), "syn")));
+        assert!(!admits(&generation, &tcp((CHINA, 9), (HERE, 443), "syn")));
+        assert!(admits(&generation, &udp((CHINA, 9), (HERE, 53))));
+        assert!(admits(&generation, &tcp((NOBODY, 9), (HERE, 443), "syn")));
+        let counters = generation.counters().unwrap();
+        let packets = |country: &str| {
+            let country: Country = country.parse().unwrap();
+            let of = |map: &std::collections::BTreeMap<Country, geodrop::Counter>| {
+                map.get(&country).map_or(0, |counter| counter.packets)
+            };
+            (of(&counters.admitted), of(&counters.countries))
         };
-        (of(&counters.admitted), of(&counters.countries))
-    };
-    assert_eq!(packets(GERMAN), (1, 0));
-    assert_eq!(packets("CN"), (1, 1));
-    assert_eq!(counters.passed.packets, 1);
+        assert_eq!(packets(GERMAN), (1, 0));
+        assert_eq!(packets("CN"), (1, 1));
+        assert_eq!(counters.passed.packets, 1);
+    }
 }
 
 #[test]
 fn before_its_day_a_rule_counts_and_lets_pass_and_then_it_drops() {
-    let ahead = Duration::from_millis(1500);
-    let policy = Policy {
-        effective_from: Some(Timestamp::now() + ahead),
-        deny: vec![NOBODY.into()],
-        ..ssh_from_germany()
-    };
-    let generation = load(&policy, Engine::default());
-    let (china, denied) = (
-        tcp((CHINA, 9), (HERE, 443), "syn"),
-        tcp((NOBODY, 9), (HERE, 443), "syn"),
-    );
-    assert!(
-        admits(&generation, &china),
-        "before its day a country rule lets pass"
-    );
-    assert!(
-        !admits(&generation, &denied),
-        "a prefix is denied from the first moment on"
-    );
-    assert_eq!(
-        generation.counters().unwrap().countries[&Country::CHINA].packets,
-        1
-    );
-    thread::sleep(ahead + Duration::from_millis(100));
-    assert!(!admits(&generation, &china));
-    assert!(!admits(&generation, &china), "and goes on to drop");
-    assert_eq!(
-        generation.counters().unwrap().countries[&Country::CHINA].packets,
-        3
-    );
+    for hook in hooks() {
+        let ahead = Duration::from_millis(1500);
+        let policy = Policy {
+            effective_from: Some(Timestamp::now() + ahead),
+            deny: vec![NOBODY.into()],
+            ..ssh_from_germany()
+        };
+        let generation = load(&policy, hook, Engine::default());
+        let (china, denied) = (
+            tcp((CHINA, 9), (HERE, 443), "syn"),
+            tcp((NOBODY, 9), (HERE, 443), "syn"),
+        );
+        assert!(
+            admits(&generation, &china),
+            "before its day a country rule lets pass"
+        );
+        assert!(
+            !admits(&generation, &denied),
+            "a prefix is denied from the first moment on"
+        );
+        assert_eq!(
+            generation.counters().unwrap().countries[&Country::CHINA].packets,
+            1
+        );
+        thread::sleep(ahead + Duration::from_millis(100));
+        assert!(!admits(&generation, &china));
+        assert!(!admits(&generation, &china), "and goes on to drop");
+        assert_eq!(
+            generation.counters().unwrap().countries[&Country::CHINA].packets,
+            3
+        );
+    }
 }
 
 #[test]
@@ -329,6 +350,7 @@ fn a_day_that_has_passed_holds_nothing_back() {
         effective_from: Some("2024-07-09T00:00:00+08:00".parse().unwrap()),
         ..ssh_from_germany()
     };
-    let generation = load(&policy, Engine::default());
-    assert!(!admits(&generation, &tcp((CHINA, 9), (HERE, 443), "syn")));
+    for generation in filters(&policy) {
+        assert!(!admits(&generation, &tcp((CHINA, 9), (HERE, 443), "syn")));
+    }
 }

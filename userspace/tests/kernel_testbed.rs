@@ -18,7 +18,7 @@ use std::{
 
 use geodrop::{
     datapath::{
-        DatapathError, ModeChoice,
+        DatapathError, Hook, ModeChoice,
         generation::{Generation, Plan},
         interface::{Interface, Mode},
     },
@@ -55,6 +55,7 @@ fn denying(prefixes: &[&str]) -> Generation {
     Generation::load(Plan {
         ruleset: &Ruleset::new(&policy, &Regions::default()),
         engine: Engine::default(),
+        hook: Hook::Xdp,
         monitor: false,
         effective_from: None,
         replies: false,
@@ -355,6 +356,6 @@ fn attach(veth: &Veth, filter: &Generation, mode: ModeChoice) -> impl Sized {
         ModeChoice::Generic => Mode::Generic,
         ModeChoice::Auto | ModeChoice::Native => Mode::Native,
     };
-    assert_eq!(link.mode, expected);
+    assert_eq!(link.mode, Some(expected));
     link.link
 }

@@ -1,7 +1,8 @@
 //! The filter: what geodrop attaches to an interface.
 //!
-//! One program under several names: `geodrop_frags` is loaded where the kernel knows packets of several buffers
-//! (5.18), `geodrop_near` there too if the loader lacks `CAP_PERFMON`, `geodrop` elsewhere. Its tables and constants are filled before it is attached and never change
+//! One program under several names. For XDP `geodrop_frags` is loaded where the kernel knows packets of several buffers
+//! (5.18), `geodrop_near` there too if the loader lacks `CAP_PERFMON`, `geodrop` elsewhere; for tcx `geodrop_tcx`, or
+//! `geodrop_tcx_near`. Its tables and constants are filled before it is attached and never change
 //! after: a reload loads the program anew and swaps it under the link.
 //!
 //! Each program is inlined into the function that the kernel calls: as a function of its own, it would be handed the packet's
@@ -16,6 +17,7 @@
 use aya_ebpf::{
     EbpfContext,
     bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
+    helpers::bpf_redirect,
     macros::{classifier, map, xdp},
     maps::ProgramArray,
     programs::{TcContext, XdpContext},
@@ -24,7 +26,7 @@ use geodrop_common::{Action, Frame, Judgement, judge};
 use geodrop_ebpf::{
     answer::answer,
     counters,
-    far::{Far, FarPacket, NearPacket, Segment},
+    far::{Far, FarPacket, NearPacket, NearSegment, Segment},
     flows,
     packet::Packet,
     report,
@@ -35,13 +37,13 @@ use geodrop_ebpf::{
 #[map]
 static PREDECESSOR: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
-/// Leaves a packet to the generation before, or lets it pass as it did when there was none.
+/// Leaves a packet to the generation before, or lets it `pass` as it did when there was none.
 #[inline(always)]
-fn give_way(context: &XdpContext) -> u32 {
+fn give_way<T>(context: &impl EbpfContext, pass: T) -> T {
     // SAFETY: the context is the one that the kernel called us with, and the kernel puts programs of our type only into
     // the array. Where there is one, it takes this one's place, which holds nothing that would have to be dropped.
     unsafe { PREDECESSOR.tail_call(context, 0) };
-    xdp_action::XDP_PASS
+    pass
 }
 
 /// Judges and counts a packet. Returns what becomes of it, and what would if the filter enforced.
@@ -92,7 +94,7 @@ const fn xdp_action(action: Action) -> u32 {
 #[inline(always)]
 fn geodrop(context: XdpContext) -> u32 {
     if trial_is_over() {
-        return give_way(&context);
+        return give_way(&context, xdp_action::XDP_PASS);
     }
     let frame = Packet::of_one_buffer(&context);
     let packet = NearPacket::of(&context, frame.length());
@@ -106,7 +108,7 @@ fn geodrop(context: XdpContext) -> u32 {
 #[inline(always)]
 fn geodrop_near(context: XdpContext) -> u32 {
     if trial_is_over() {
-        return give_way(&context);
+        return give_way(&context, xdp_action::XDP_PASS);
     }
     let frame = Packet::of_several_buffers(&context);
     let packet = NearPacket::of(&context, frame.length());
@@ -118,7 +120,7 @@ fn geodrop_near(context: XdpContext) -> u32 {
 #[inline(always)]
 fn geodrop_frags(context: XdpContext) -> u32 {
     if trial_is_over() {
-        return give_way(&context);
+        return give_way(&context, xdp_action::XDP_PASS);
     }
     let frame = Packet::of_several_buffers(&context);
     let packet = FarPacket::of(&context, frame.length());
@@ -137,16 +139,56 @@ fn segment(context: &TcContext) -> Segment {
     Segment::of(context, context.len() as usize)
 }
 
-/// The filter behind the driver, in the network stack, for interfaces whose XDP hook another program has.
-#[classifier]
+/// What traffic control is to do.
 #[inline(always)]
-fn geodrop_tcx(context: TcContext) -> i32 {
-    let packet = segment(&context);
-    match filter(&context, &packet, packet).0 {
+const fn tcx_action(action: Action) -> i32 {
+    match action {
         Action::Drop => TC_ACT_SHOT,
         // The next program decides, if there is one.
         Action::Pass => TC_ACT_UNSPEC,
     }
+}
+
+/// Sends a packet out of the interface that it came in by.
+#[inline(always)]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "an action is a small number"
+)]
+fn send_back(context: &TcContext) -> i32 {
+    // SAFETY: the context is the one that the kernel called us with, which lets us read the field.
+    let interface = unsafe { (*context.skb.skb).ifindex };
+    // SAFETY: the helper takes numbers only, and looks the interface up.
+    unsafe { bpf_redirect(interface, 0) as i32 }
+}
+
+/// The filter behind the driver, in the network stack, for interfaces whose XDP hook another program has.
+#[classifier]
+#[inline(always)]
+fn geodrop_tcx(context: TcContext) -> i32 {
+    if trial_is_over() {
+        return give_way(&context, TC_ACT_UNSPEC);
+    }
+    let packet = segment(&context);
+    let (action, judgement) = filter(&context, &packet, packet);
+    if action == Action::Drop
+        && let Some(ip) = judgement.refused()
+        && answer(packet, ip)
+    {
+        return send_back(&context);
+    }
+    tcx_action(action)
+}
+
+/// The same for loaders without `CAP_PERFMON`, as `geodrop_near` is.
+#[classifier]
+#[inline(always)]
+fn geodrop_tcx_near(context: TcContext) -> i32 {
+    if trial_is_over() {
+        return give_way(&context, TC_ACT_UNSPEC);
+    }
+    let packet = NearSegment(segment(&context));
+    tcx_action(filter(&context, &packet, packet).0)
 }
 
 /// Notes what this host begins, so that the filter lets pass what answers it.

@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use clap::Args;
 use geodrop::{
     datapath::{
-        DatapathError, ModeChoice,
+        DatapathError,
         filter::{self, Filter, Order, Request},
         generation::Plan,
         standby::Standby,
@@ -31,6 +31,7 @@ Examples:
   sudo geodrop attach -i eth0                        block CN, HK and MO
   sudo geodrop attach -i eth0 eth1 --only US,CA      admit two countries on two interfaces
   sudo geodrop attach --config policy.toml           what a file says, on the interfaces that it names
+  sudo geodrop attach -i eth0 --hook tcx             beside another program that has the XDP hook
   sudo geodrop attach -i eth0 --allow 203.0.113.0/24 block CN, HK and MO, but never this prefix")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -86,7 +87,7 @@ pub(super) fn attach(
             .iter()
             .map(|share| Order {
                 interfaces: &share.interfaces,
-                request: request(share, resolved.mode, engine, log, trial),
+                request: request(resolved, share, engine, log, trial),
             })
             .collect();
         let filters = filter::attach(&root, &orders, held)?;
@@ -107,7 +108,7 @@ fn standbys(
 ) -> Result<Vec<(String, Standby)>, DatapathError> {
     let mut all = Vec::new();
     for share in &resolved.shares {
-        let request = request(share, resolved.mode, engine, log, None);
+        let request = request(resolved, share, engine, log, None);
         let standbys = Standby::several(&request, share.absent.len())?;
         all.extend(share.absent.iter().cloned().zip(standbys));
     }
@@ -123,25 +124,26 @@ pub(super) fn stand_by(resolved: &Resolved, log: bool) -> anyhow::Result<Vec<(St
 }
 
 /// What the interfaces of a share are to get.
-pub(super) fn request(
-    share: &Share,
-    mode: ModeChoice,
+pub(super) fn request<'a>(
+    resolved: &Resolved,
+    share: &'a Share,
     engine: Engine,
     log: bool,
     trial: Option<Duration>,
-) -> Request<'_> {
+) -> Request<'a> {
     let policy = &share.policy;
     Request {
         plan: Plan {
             ruleset: &share.ruleset,
             engine,
+            hook: resolved.hook,
             monitor: policy.monitor,
             effective_from: policy.effective_from,
             replies: policy.replies == Replies::Pass,
             reject: policy.refusal == Refusal::Reject,
             log,
         },
-        mode,
+        mode: resolved.mode,
         about: share.about.clone(),
         trial,
     }
@@ -181,10 +183,10 @@ pub(super) fn announcement(filter: &Filter, resolved: &Resolved) -> String {
         .filter(|instant| *instant > Timestamp::now())
         .map_or_else(String::new, |instant| format!(" from {instant} on"));
     format!(
-        "{}: {verb} {}{rules}{from} ({} mode, {} IPv4 and {} IPv6 ranges{}){}",
+        "{}: {verb} {}{rules}{from} ({}, {} IPv4 and {} IPv6 ranges{}){}",
         filter.interface.name,
         words::countries(policy.countries.countries()),
-        filter.mode,
+        words::hook(filter.generation.hook(), filter.mode),
         ruleset.ipv4().len(),
         ruleset.ipv6().len(),
         if filter.replaced {

@@ -90,8 +90,8 @@ fn report(path: &Path) -> Report {
     };
     report.warnings = configuration.warnings.iter().map(Finding::from).collect();
     let hook = configuration.hook.unwrap_or_default();
-    let unsupported = options::unsupported_hook(hook).map(Finding::bare);
-    report.warnings.extend(unsupported);
+    let refused = options::mode_without_xdp(hook, configuration.mode).map(Finding::bare);
+    report.errors.extend(refused);
     match data::read_data(&configuration.geoip) {
         Ok(data) => {
             report.geoip = data.sources().map(Into::into).collect();

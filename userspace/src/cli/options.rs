@@ -77,7 +77,7 @@ pub(super) struct FilterOptions {
     #[arg(long, value_parser = word::<Engine>(), hide_short_help = true)]
     engine: Option<Engine>,
 
-    /// Where in the kernel packets are filtered [default: xdp]
+    /// Where in the kernel packets are filtered [default: xdp]; tcx needs Linux 6.6
     #[arg(long, value_parser = word::<Hook>(), hide_short_help = true)]
     hook: Option<Hook>,
 
@@ -124,6 +124,7 @@ pub(super) struct Resolved {
     /// The policies and their interfaces: at least one.
     pub(super) shares: Vec<Share>,
     pub(super) engine: EngineChoice,
+    pub(super) hook: Hook,
     pub(super) mode: ModeChoice,
     /// All files that it was read from.
     pub(super) files: Vec<PathBuf>,
@@ -210,7 +211,8 @@ impl FilterOptions {
         };
         let configuration = &said.configuration;
         let hook = self.hook.or(configuration.hook).unwrap_or_default();
-        refuse(unsupported_hook(hook))?;
+        let mode = self.mode.or(configuration.mode);
+        refuse(mode_without_xdp(hook, mode))?;
         let settings = self.settings_of_interfaces(&said, absence)?;
         let data = said.data()?;
         // It is told to people who are in other directories.
@@ -243,7 +245,8 @@ impl FilterOptions {
         Ok(Resolved {
             shares,
             engine: engine(self.engine.or(configuration.engine).unwrap_or_default()),
-            mode: mode(self.mode.or(configuration.mode).unwrap_or_default()),
+            hook,
+            mode: mode_choice(mode.unwrap_or_default()),
             files: said.files.clone(),
             data,
         })
@@ -336,14 +339,14 @@ fn refuse(reason: Option<String>) -> Result<(), Usage> {
     reason.map_or(Ok(()), |reason| Err(Usage(reason)))
 }
 
-/// Whether packets cannot be filtered at a hook yet.
-pub(super) fn unsupported_hook(hook: Hook) -> Option<String> {
-    match hook {
-        Hook::Xdp => None,
-        Hook::Tcx => Some(
-            "this version cannot filter at the hook tcx yet; use xdp, which is the default"
-                .to_owned(),
-        ),
+/// What is wrong with a mode at a hook that has none.
+pub(super) fn mode_without_xdp(hook: Hook, mode: Option<Mode>) -> Option<String> {
+    match (hook, mode) {
+        (Hook::Xdp, _) | (Hook::Tcx, None | Some(Mode::Auto)) => None,
+        (Hook::Tcx, Some(mode @ (Mode::Native | Mode::Generic))) => Some(format!(
+            "the mode {} is one of XDP, and the hook tcx has no modes; leave the mode out, or use the hook xdp",
+            mode.word()
+        )),
     }
 }
 
@@ -355,7 +358,7 @@ fn engine(engine: Engine) -> EngineChoice {
     }
 }
 
-fn mode(mode: Mode) -> ModeChoice {
+fn mode_choice(mode: Mode) -> ModeChoice {
     match mode {
         Mode::Auto => ModeChoice::Auto,
         Mode::Native => ModeChoice::Native,

@@ -13,6 +13,7 @@ use geodrop::{
         trial::Trial,
     },
     geoip::{self, Country},
+    policy::config::Choice as _,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -46,8 +47,9 @@ struct Report {
 struct InterfaceReport {
     name: String,
     ifindex: u32,
-    hook: String,
-    mode: String,
+    hook: &'static str,
+    /// Null at the hook tcx, which has no modes.
+    mode: Option<String>,
     program_id: u32,
     engine: String,
     generation: u64,
@@ -121,6 +123,7 @@ impl From<Running> for InterfaceReport {
     fn from(running: Running) -> Self {
         let Running {
             interface,
+            hook,
             mode,
             program,
             generation,
@@ -135,8 +138,8 @@ impl From<Running> for InterfaceReport {
         Self {
             name: interface.name,
             ifindex: interface.index,
-            hook: about.hook,
-            mode: mode.to_string(),
+            hook: hook.word(),
+            mode: mode.map(|mode| mode.to_string()),
             program_id: program,
             engine: about.engine,
             generation,
@@ -219,9 +222,12 @@ fn write_interface(output: &mut impl io::Write, interface: &InterfaceReport) -> 
     )?;
     writeln!(
         output,
-        "  {} {} mode, engine {}, generation {}{}",
+        "  {}{}, engine {}, generation {}{}",
         interface.hook,
-        interface.mode,
+        interface
+            .mode
+            .as_ref()
+            .map_or_else(String::new, |mode| format!(" {mode} mode")),
         interface.engine,
         interface.generation,
         interface

@@ -1,9 +1,18 @@
 //! Words that several verbs put things into.
 
-use geodrop::geoip::{self, Country};
+use geodrop::{
+    datapath::{Hook, interface::Mode},
+    geoip::{self, Country},
+    policy::config::Choice as _,
+};
 
 /// Up to how many countries are shown by their names.
 const NAMED: usize = 8;
+
+/// Where a filter runs, and how, if there are ways.
+pub(super) fn hook(hook: Hook, mode: Option<Mode>) -> String {
+    mode.map_or_else(|| hook.word().to_owned(), |mode| format!("{mode} mode"))
+}
 
 /// Countries: by name, so that a slip of the keyboard is seen; many of them, as groups have, by their codes.
 pub(super) fn countries<'a>(countries: impl IntoIterator<Item = &'a Country>) -> String {

@@ -2,8 +2,13 @@
 
 use std::{error::Error, io, path::PathBuf};
 
-use super::{exceptions::ExceptionError, interface::Mode, reload::ReloadError, trial::TrialError};
-use crate::table::multibit::{Corrupt, TooLarge};
+use super::{
+    Hook, exceptions::ExceptionError, interface::Mode, reload::ReloadError, trial::TrialError,
+};
+use crate::{
+    policy::config::Choice as _,
+    table::multibit::{Corrupt, TooLarge},
+};
 
 /// An error of the datapath. Each says what was being done, to what, and what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -119,8 +124,8 @@ pub enum DatapathError {
     /// Another XDP program is attached to the interface.
     #[error(
         "{program} is attached to {interface} already ({mode} mode), and an interface takes one XDP program; \
-         remove it with the tool that attached it (`ip link set dev {interface} xdp off` removes one that \
-         has no link, `geodrop detach --all` one of geodrop's that came here with its interface)"
+         filter beside it with `--hook tcx`, or remove it with the tool that attached it (`ip link set dev {interface} \
+         xdp off` removes one that has no link, `geodrop detach --all` one of geodrop's that came here with its interface)"
     )]
     OtherProgram {
         /// The interface.
@@ -148,6 +153,19 @@ pub enum DatapathError {
         interface: String,
         /// The mode that it runs in.
         running: Mode,
+    },
+
+    /// The filter that is attached is at another hook than the one asked for.
+    #[error(
+        "the filter on {interface} is at the hook {}, and the hook cannot be changed under way; run `geodrop detach -i \
+         {interface}` first, or ask for `--hook {}`",
+        running.word(), running.word()
+    )]
+    OtherHook {
+        /// The interface.
+        interface: String,
+        /// The hook that it is at.
+        running: Hook,
     },
 
     /// The kernel refused to attach the program.

@@ -26,7 +26,7 @@ use super::{
 pub struct Request<'a> {
     /// What its generations are made of.
     pub plan: Plan<'a>,
-    /// In which mode.
+    /// In which mode, at the hook XDP.
     pub mode: ModeChoice,
     /// What is kept beside it, for `status`.
     pub about: About,
@@ -39,8 +39,8 @@ pub struct Request<'a> {
 pub struct Filter {
     /// Where it is attached.
     pub interface: Interface,
-    /// In which mode it runs.
-    pub mode: Mode,
+    /// In which mode it runs; `None` at the hook tcx, which has no modes.
+    pub mode: Option<Mode>,
     /// Why not in native mode, if that was tried and refused.
     pub fallback: Option<String>,
     /// Why packets that answer this host's own connections do not pass, if they should and the kernel cannot.

@@ -11,13 +11,15 @@ use std::{
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, MapData},
-    programs::{ProgramType, SchedClassifier, Xdp},
+    programs::{
+        Program, ProgramType, SchedClassifier, TestRun as _, TestRunOptions, TestRunResult,
+    },
     sys::{BpfHelper, is_helper_supported},
 };
 use geodrop_common::control::Control;
 
 use super::{
-    clock, control,
+    Hook, clock, control,
     counters::Counters,
     draft::Pinning,
     error::DatapathError,
@@ -42,6 +44,8 @@ pub struct Plan<'a> {
     pub ruleset: &'a Ruleset,
     /// How its tables are laid out.
     pub engine: Engine,
+    /// Where packets are to be filtered.
+    pub hook: Hook,
     /// Count what would be dropped, and drop nothing.
     pub monitor: bool,
     /// Before this instant, country rules count what they would drop, and let it pass.
@@ -91,7 +95,7 @@ impl Generation {
         tables: &Tables,
         pinning: Option<&Pinning>,
     ) -> Result<Self, DatapathError> {
-        Self::load_program(plan, tables, pinning, program_for_this_kernel()?)
+        Self::load_program(plan, tables, pinning, program_for_this_kernel(plan.hook)?)
     }
 
     fn load_program(
@@ -115,7 +119,9 @@ impl Generation {
                         version: "5.18",
                     });
                 }
-                object::FILTER_NEAR => return Err(DatapathError::NeedsPerfmon { what }),
+                object::FILTER_NEAR | object::FILTER_TCX_NEAR => {
+                    return Err(DatapathError::NeedsPerfmon { what });
+                }
                 _ => {}
             }
         }
@@ -131,7 +137,7 @@ impl Generation {
         let period = Period::of(&plan, Timestamp::now());
         let effective_from = plan.effective_from.map_or(0, clock::deadline);
         // What looks at addresses only can tell no reply.
-        let has_replies = plan.replies && program == object::FILTER_FRAGS;
+        let has_replies = plan.replies && object::sees_far(program);
         let replies = u8::from(has_replies);
         let reject = u8::from(plan.reject);
         let held_back = u8::from(effective_from != 0);
@@ -216,13 +222,9 @@ impl Generation {
         } else {
             tables.fill(&ebpf)?;
         }
-        program_mut(&mut ebpf, program)?
-            .load()
-            .map_err(DatapathError::refused)?;
+        load_into_kernel(&mut ebpf, program)?;
         if has_replies {
-            egress_mut(&mut ebpf)?
-                .load()
-                .map_err(DatapathError::refused)?;
+            load_into_kernel(&mut ebpf, object::EGRESS)?;
         }
         Ok(Self {
             ebpf,
@@ -262,18 +264,28 @@ impl Generation {
         control::write(tables::map(&self.ebpf, "CONTROL")?, &control)
     }
 
-    /// The program, for test runs.
+    /// Runs the program on a frame, with no interface about it. For tests.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not run it.
+    pub fn test_run(&self, options: TestRunOptions<'_>) -> Result<TestRunResult, DatapathError> {
+        let result = match self.program()? {
+            Program::Xdp(program) => program.test_run(options),
+            Program::SchedClassifier(program) => program.test_run(options),
+            _ => return Err(no_program(self.program)),
+        };
+        Ok(result.map_err(Box::new)?)
+    }
+
+    /// The program.
     ///
     /// # Errors
     ///
     /// Only when the built-in kernel object is not the one this program was built with.
-    pub fn program(&self) -> Result<&Xdp, DatapathError> {
-        self.ebpf
-            .program(self.program)
-            .and_then(|program| program.try_into().ok())
-            .ok_or_else(|| DatapathError::Object {
-                what: format!("program {}", self.program),
-            })
+    pub fn program(&self) -> Result<&Program, DatapathError> {
+        let program = self.ebpf.program(self.program);
+        program.ok_or_else(|| no_program(self.program))
     }
 
     /// Attaches the program with a link that nothing pins: it ends with the link, at the latest with this
@@ -281,13 +293,23 @@ impl Generation {
     ///
     /// # Errors
     ///
-    /// [`DatapathError::Attach`] with what the kernel said, and what may help.
+    /// [`DatapathError::Attach`] with what the kernel said, and what may help; [`DatapathError::NeedsKernel`] for tcx before
+    /// Linux 6.6.
     pub fn attach_unpinned(
         &self,
         interface: &Interface,
         choice: ModeChoice,
     ) -> Result<NewLink, DatapathError> {
-        Link::create(self.fd()?, interface, choice)
+        Link::create(self.fd()?, interface, self.hook(), choice)
+    }
+
+    /// Where packets are filtered.
+    #[must_use]
+    pub fn hook(&self) -> Hook {
+        match self.program {
+            object::FILTER_TCX | object::FILTER_TCX_NEAR => Hook::Tcx,
+            _ => Hook::Xdp,
+        }
     }
 
     /// Puts the program in the place of the one under a link, in one step: every packet meets the one or the other.
@@ -355,7 +377,7 @@ impl Generation {
 
     /// Whether the program looks at ports, where a policy wants it to.
     pub(super) fn sees_ports(&self) -> bool {
-        self.program == object::FILTER_FRAGS
+        object::sees_far(self.program)
     }
 
     /// How much kernel memory the two tables take, in bytes.
@@ -391,7 +413,7 @@ impl Generation {
             return None;
         }
         Some(match self.program {
-            object::FILTER_NEAR => {
+            object::FILTER_NEAR | object::FILTER_TCX_NEAR => {
                 "telling replies takes CAP_PERFMON, which this process does not have"
             }
             _ => "telling replies takes Linux 6.6 or newer",
@@ -411,7 +433,7 @@ impl Generation {
             .program(object::EGRESS)
             .and_then(|program| program.try_into().ok())
             .map(Some)
-            .ok_or_else(no_egress)
+            .ok_or_else(|| no_program(object::EGRESS))
     }
 
     /// The descriptor of the program that notes what this host begins, if replies are to pass.
@@ -442,36 +464,37 @@ fn fill_array(ebpf: &mut Ebpf, name: &str, words: &[u64]) -> Result<(), Datapath
         .map_err(DatapathError::system(format!("freezing map {name}")))
 }
 
-/// The filter's program for packets of several buffers where the kernel knows these, else the other one.
-fn program_for_this_kernel() -> Result<&'static str, DatapathError> {
+/// The filter's program for a hook, this kernel and this process.
+fn program_for_this_kernel(hook: Hook) -> Result<&'static str, DatapathError> {
+    let has_perfmon = privileges::has_perfmon()?;
+    if hook == Hook::Tcx {
+        return Ok(if has_perfmon {
+            object::FILTER_TCX
+        } else {
+            object::FILTER_TCX_NEAR
+        });
+    }
     // The helper came with the packets that it measures (5.18).
     let frags = is_helper_supported(ProgramType::Xdp, BpfHelper::BPF_FUNC_xdp_get_buff_len)
         .map_err(DatapathError::refused)?;
-    Ok(if !frags {
-        object::FILTER_PLAIN
-    } else if privileges::has_perfmon()? {
-        object::FILTER_FRAGS
-    } else {
-        object::FILTER_NEAR
+    Ok(match (frags, has_perfmon) {
+        (false, _) => object::FILTER_PLAIN,
+        (true, true) => object::FILTER_FRAGS,
+        (true, false) => object::FILTER_NEAR,
     })
 }
 
-fn program_mut<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, DatapathError> {
-    ebpf.program_mut(name)
-        .and_then(|program| program.try_into().ok())
-        .ok_or_else(|| DatapathError::Object {
-            what: format!("program {name}"),
-        })
+fn load_into_kernel(ebpf: &mut Ebpf, name: &str) -> Result<(), DatapathError> {
+    match ebpf.program_mut(name) {
+        Some(Program::Xdp(program)) => program.load(),
+        Some(Program::SchedClassifier(program)) => program.load(),
+        _ => return Err(no_program(name)),
+    }
+    .map_err(DatapathError::refused)
 }
 
-fn egress_mut(ebpf: &mut Ebpf) -> Result<&mut SchedClassifier, DatapathError> {
-    ebpf.program_mut(object::EGRESS)
-        .and_then(|program| program.try_into().ok())
-        .ok_or_else(no_egress)
-}
-
-fn no_egress() -> DatapathError {
+fn no_program(name: &str) -> DatapathError {
     DatapathError::Object {
-        what: format!("program {}", object::EGRESS),
+        what: format!("program {name}"),
     }
 }

@@ -8,7 +8,7 @@ use rtnetlink::packet_route::link::{
 };
 use rustix::net::{AddressFamily, SocketType, netdevice};
 
-use super::{error::DatapathError, netlink::netlink};
+use super::{Hook, error::DatapathError, netlink::netlink};
 
 /// How XDP runs on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +122,18 @@ impl Interface {
             request.execute().try_next().await
         })?;
         Ok(message.as_ref().and_then(Self::attached))
+    }
+
+    /// In which mode a program runs that is attached to this interface at a hook; `None` at tcx, which has no modes.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot be asked.
+    pub(super) fn mode_at(&self, hook: Hook) -> Result<Option<Mode>, DatapathError> {
+        Ok(match hook {
+            Hook::Xdp => Some(self.xdp()?.map_or(Mode::Native, |attached| attached.mode)),
+            Hook::Tcx => None,
+        })
     }
 
     /// Whether packets have Ethernet headers here, as the filter expects: not so on tunnels, PPP and the like.

@@ -1,4 +1,4 @@
-//! An XDP link: what holds a program on an interface.
+//! A link: what holds a program on an interface, at one of its hooks.
 //!
 //! A link is pinned under the bpf file system and its descriptor closed, so that the pin alone keeps the
 //! program attached: it survives the process, and a bare `rm` of the pin frees the interface.
@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    Hook,
     error::DatapathError,
     interface::{Interface, Mode},
     sys,
@@ -18,6 +19,9 @@ use super::{
 /// `XDP_FLAGS_SKB_MODE` and `XDP_FLAGS_DRV_MODE` of `include/uapi/linux/if_link.h`.
 const GENERIC: u32 = 1 << 1;
 const NATIVE: u32 = 1 << 2;
+
+/// `BPF_F_BEFORE` of `include/uapi/linux/bpf.h`: before all programs that are there.
+const FIRST: u32 = 1 << 3;
 
 /// In which mode a filter is to be attached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,19 +46,36 @@ pub struct Link {
 pub struct NewLink {
     /// The link.
     pub link: Link,
-    /// The mode that it runs in.
-    pub mode: Mode,
+    /// The mode that it runs in; `None` at the hook tcx, which has no modes.
+    pub mode: Option<Mode>,
     /// Under [`ModeChoice::Auto`], why it is not native, if it is not.
     pub fallback: Option<String>,
 }
 
 impl Link {
-    /// Attaches a program to an interface.
+    /// Attaches a program to an interface at the hook that it is for; at XDP in a mode of this choice.
     ///
     /// # Errors
     ///
-    /// [`DatapathError::Attach`] with what the kernel said, and what may help.
+    /// [`DatapathError::Attach`] with what the kernel said, and what may help; [`DatapathError::NeedsKernel`] for tcx before
+    /// Linux 6.6.
     pub(super) fn create(
+        program: BorrowedFd<'_>,
+        interface: &Interface,
+        hook: Hook,
+        choice: ModeChoice,
+    ) -> Result<NewLink, DatapathError> {
+        match hook {
+            Hook::Xdp => Self::create_xdp(program, interface, choice),
+            Hook::Tcx => Ok(NewLink {
+                link: Self::create_ingress(program, interface)?,
+                mode: None,
+                fallback: None,
+            }),
+        }
+    }
+
+    fn create_xdp(
         program: BorrowedFd<'_>,
         interface: &Interface,
         choice: ModeChoice,
@@ -67,7 +88,7 @@ impl Link {
             sys::link::create(program, interface.index, sys::link::Place::Xdp, flags)
                 .map(|fd| NewLink {
                     link: Self { fd },
-                    mode,
+                    mode: Some(mode),
                     fallback: None,
                 })
                 .map_err(|source| DatapathError::Attach {
@@ -95,7 +116,29 @@ impl Link {
         }
     }
 
-    /// Attaches a program of traffic control to an interface's way out.
+    /// Attaches a program of traffic control to an interface's way in, before those that are there: what one of these
+    /// accepts, no program behind it gets to see.
+    fn create_ingress(
+        program: BorrowedFd<'_>,
+        interface: &Interface,
+    ) -> Result<Self, DatapathError> {
+        let place = sys::link::Place::TcxIngress;
+        match sys::link::create(program, interface.index, place, FIRST) {
+            Ok(fd) => Ok(Self { fd }),
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                Err(DatapathError::NeedsKernel {
+                    what: "--hook tcx",
+                    version: "6.6",
+                })
+            }
+            Err(error) => Err(DatapathError::system(format!(
+                "attaching the filter to the hook tcx of {}",
+                interface.name
+            ))(error)),
+        }
+    }
+
+    /// Attaches a program of traffic control to an interface's way out, behind those that are there.
     ///
     /// # Minimum kernel version
     ///
@@ -141,7 +184,7 @@ impl Link {
         }
     }
 
-    /// The interface's index, 0 when the link holds none any more, and the program's id.
+    /// The link's hook, its interface's index, 0 when it holds none any more, and the program's id.
     pub(super) fn info(&self) -> Result<sys::link::LinkInfo, DatapathError> {
         sys::link::info(self.fd.as_fd()).map_err(DatapathError::system("asking about the link"))
     }

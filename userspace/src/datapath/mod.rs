@@ -50,3 +50,5 @@ pub mod trial;
 pub use engine::EngineChoice;
 pub use error::DatapathError;
 pub use link::{Link, ModeChoice, NewLink};
+
+pub use crate::policy::config::Hook;

@@ -17,6 +17,17 @@ pub(super) const FILTER_NEAR: &str = "geodrop_near";
 /// The filter's program for kernels that do not.
 pub(super) const FILTER_PLAIN: &str = "geodrop";
 
+/// The filter's program for the hook tcx.
+pub(super) const FILTER_TCX: &str = "geodrop_tcx";
+
+/// The same for loaders without `CAP_PERFMON`.
+pub(super) const FILTER_TCX_NEAR: &str = "geodrop_tcx_near";
+
+/// Whether a program of the filter can look behind headers whose length only the packet knows.
+pub(super) fn sees_far(program: &str) -> bool {
+    matches!(program, FILTER_FRAGS | FILTER_TCX)
+}
+
 /// The program that notes what this host begins.
 pub(super) const EGRESS: &str = "geodrop_egress";
 

@@ -9,6 +9,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
+    Hook,
     about::About,
     brief::Turn,
     cell,
@@ -32,7 +33,8 @@ use super::{
 #[derive(Debug)]
 struct Present {
     link: Link,
-    mode: Mode,
+    /// `None` at the hook tcx.
+    mode: Option<Mode>,
     program: u32,
 }
 
@@ -59,9 +61,11 @@ impl Staged {
         held: Option<Arc<Lock>>,
     ) -> Result<Self, DatapathError> {
         let (place, lock) = take(root, interface, held)?;
-        let present = present(&place, interface)?;
+        let present = present(&place, interface, request.plan.hook)?;
         if let Some(present) = &present {
-            refuse_other_mode(interface, present.mode, request.mode)?;
+            if let Some(mode) = present.mode {
+                refuse_other_mode(interface, mode, request.mode)?;
+            }
             if request.trial.is_some() && trial::read(&place)?.is_some() {
                 return Err(TrialError::OnTrial {
                     interface: interface.name.clone(),
@@ -96,7 +100,7 @@ impl Staged {
         about: &About,
     ) -> Result<Self, DatapathError> {
         let (place, lock) = take(root, interface, None)?;
-        if present(&place, interface)?.is_some() {
+        if present(&place, interface, generation.hook())?.is_some() {
             return Err(DatapathError::Filtered {
                 interface: interface.name.clone(),
             });
@@ -154,7 +158,8 @@ impl Staged {
             };
             (before, link, present.mode, None)
         } else {
-            let new = Link::create(program, &self.interface, choice)?;
+            let hook = self.generation.hook();
+            let new = Link::create(program, &self.interface, hook, choice)?;
             let link = new.link.info()?.id;
             new.link.pin(&self.draft.place.link())?;
             (Before::Nothing, link, new.mode, new.fallback)
@@ -264,7 +269,7 @@ pub(super) struct Committed {
     interface: Interface,
     before: Before,
     egress: egress::Change,
-    mode: Mode,
+    mode: Option<Mode>,
     fallback: Option<String>,
     generation: Generation,
     trial: Option<Duration>,
@@ -332,21 +337,34 @@ impl Committed {
     }
 }
 
-/// The filter of ours that is attached to the interface; an error if a program of another's is.
-fn present(place: &Place, interface: &Interface) -> Result<Option<Present>, DatapathError> {
-    let link = Link::open(&place.link())?;
-    let attached = interface.xdp()?;
-    if let Some(link) = link {
+/// The filter of ours that is attached to the interface; an error if it is at another hook, or if a program of another's
+/// is at that hook, and the hook takes but one.
+fn present(
+    place: &Place,
+    interface: &Interface,
+    hook: Hook,
+) -> Result<Option<Present>, DatapathError> {
+    if let Some(link) = Link::open(&place.link())? {
         let info = link.info()?;
         if info.interface == interface.index {
+            let running = info.hook();
+            if running != hook {
+                return Err(DatapathError::OtherHook {
+                    interface: interface.name.clone(),
+                    running,
+                });
+            }
             return Ok(Some(Present {
                 link,
-                mode: attached.map_or(Mode::Native, |attached| attached.mode),
+                mode: interface.mode_at(running)?,
                 program: info.program,
             }));
         }
     }
-    match attached {
+    if hook == Hook::Tcx {
+        return Ok(None);
+    }
+    match interface.xdp()? {
         None => Ok(None),
         Some(attached) => Err(DatapathError::OtherProgram {
             interface: interface.name.clone(),

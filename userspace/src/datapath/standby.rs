@@ -143,7 +143,7 @@ impl Filter {
         egress::renew(&self.place, interface, &pins)?;
         let program = sys::object::open_pin(&pins.program())
             .map_err(DatapathError::pin("opening", pins.program()))?;
-        let new = Link::create(program.as_fd(), interface, mode)?;
+        let new = Link::create(program.as_fd(), interface, self.generation.hook(), mode)?;
         self.link = new.link.info()?.id;
         new.link.pin(&path)?;
         self.interface = interface.clone();

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd as _;
 
 use super::{
+    Hook,
     about::About,
     counters::Counters,
     error::DatapathError,
@@ -20,8 +21,10 @@ use super::{
 pub struct Running {
     /// Where it is attached.
     pub interface: Interface,
-    /// In which mode.
-    pub mode: Mode,
+    /// At which hook.
+    pub hook: Hook,
+    /// In which mode; `None` at the hook tcx, which has no modes.
+    pub mode: Option<Mode>,
     /// Its program's id.
     pub program: u32,
     /// The number of its generation: how often it was replaced, plus one.
@@ -181,13 +184,12 @@ impl Running {
         if info.interface != interface.index {
             return Ok(None);
         }
-        let mode = interface
-            .xdp()?
-            .map_or(Mode::Native, |attached| attached.mode);
+        let hook = info.hook();
         let trial = trial::read(place)?;
         let pins = pins_of(place, info.program, trial)?;
         Ok(Some(Self {
-            mode,
+            hook,
+            mode: interface.mode_at(hook)?,
             trial,
             program: info.program,
             generation: pins.as_ref().map_or(0, |pins| pins.number),

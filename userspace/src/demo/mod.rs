@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::{
     datapath::{
-        DatapathError, EngineChoice, ModeChoice,
+        DatapathError, EngineChoice, Hook, ModeChoice,
         counters::Counters,
         generation::{self, Generation},
         interface::Mode,
@@ -74,8 +74,8 @@ pub enum Stage {
 pub struct Outcome {
     /// How the filter's rule set came out: ranges of IPv4 and of IPv6 addresses.
     pub ranges: (usize, usize),
-    /// The mode that the filter ran in.
-    pub mode: Mode,
+    /// The mode that the filter ran in: never `None`, as it is XDP's.
+    pub mode: Option<Mode>,
     /// Why it was not native, if it was not.
     pub fallback: Option<String>,
     /// What became of the packets.
@@ -112,6 +112,7 @@ pub fn run(plan: &Plan<'_>, mut tell: impl FnMut(Stage)) -> Result<Outcome, Demo
         Generation::load(generation::Plan {
             ruleset: &ruleset,
             engine,
+            hook: Hook::Xdp,
             monitor: false,
             effective_from: None,
             replies: false,

@@ -1,10 +1,8 @@
-//! Ethernet frames that tests hand to programs, and what these answer.
+//! Ethernet frames that tests hand to programs.
 
 use std::net::IpAddr;
 
-use aya::programs::{TestRun as _, TestRunOptions};
 use etherparse::{PacketBuilder, PacketBuilderStep};
-use geodrop::datapath::generation::Generation;
 
 /// The IP header of a packet from one address to another, in an Ethernet frame.
 pub(crate) fn ip(source: IpAddr, destination: IpAddr) -> PacketBuilderStep<etherparse::IpHeaders> {
@@ -46,24 +44,4 @@ pub(crate) fn tcp((source, from): End, (destination, to): End, flags: &str) -> V
     let mut frame = Vec::new();
     builder.write(&mut frame, b"").unwrap();
     frame
-}
-
-/// Whether a filter lets a frame pass.
-pub(crate) fn admits(generation: &Generation, frame: &[u8]) -> bool {
-    let options = TestRunOptions {
-        data_in: Some(frame),
-        ..TestRunOptions::default()
-    };
-    // `XDP_DROP` and `XDP_PASS` of `include/uapi/linux/bpf.h`.
-    match generation
-        .program()
-        .unwrap()
-        .test_run(options)
-        .unwrap()
-        .return_value
-    {
-        1 => false,
-        2 => true,
-        other => panic!("{other} is no verdict"),
-    }
 }

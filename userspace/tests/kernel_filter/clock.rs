@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use geodrop::{
     datapath::{
-        ModeChoice,
+        Hook, ModeChoice,
         about::About,
         clock::Clocks,
         filter::{self, Filter, Order, Request},
@@ -29,6 +29,7 @@ fn attach(host: &Host, instant: Timestamp) -> Filter {
         plan: Plan {
             ruleset: &ruleset,
             engine: Engine::default(),
+            hook: Hook::Xdp,
             monitor: false,
             effective_from: Some(instant),
             replies: false,

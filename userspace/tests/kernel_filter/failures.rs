@@ -58,6 +58,10 @@ fn another_program_is_on_the_interface() {
             "another XDP program, `generate` (id {id}), is attached to server already (native mode)"
         );
         assert!(said.contains(&named), "{said}");
+        assert!(
+            said.contains("filter beside it with `--hook tcx`"),
+            "{said}"
+        );
     }
     assert_eq!(host.attached().unwrap().program, id);
     program.detach(link).unwrap();

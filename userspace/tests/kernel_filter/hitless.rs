@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use geodrop::{
     datapath::{
-        ModeChoice, NewLink,
+        Hook, ModeChoice, NewLink,
         counters::Counters,
         generation::{Generation, Plan},
     },
@@ -19,7 +19,7 @@ use geodrop::{
 use rustix::process::Signal;
 
 use super::{
-    host::{Host, Load},
+    host::{HOOKS, Host, Load},
     policy::File,
 };
 
@@ -55,6 +55,7 @@ fn generation(countries: &str, engine: Engine) -> Generation {
     Generation::load(Plan {
         ruleset: &Ruleset::new(&policy, &builtin().unwrap().regions),
         engine,
+        hook: Hook::Xdp,
         monitor: false,
         effective_from: None,
         replies: false,
@@ -144,11 +145,14 @@ fn fifty_reloads() {
 
 #[test]
 fn ten_commands_that_attach_anew() {
-    let host = Host::new();
-    let attach = |turn| host.succeed(&["attach", "-i", "server", "--block", POLICIES[turn % 2]]);
-    attach(0);
-    assert_hitless(&host, &SOURCES_6, 10, |turn| {
-        attach(turn);
-    });
-    assert_detaching_is_not(&host, &SOURCES_6);
+    for hook in HOOKS {
+        let host = Host::at(hook);
+        let attach =
+            |turn| host.succeed(&["attach", "-i", "server", "--block", POLICIES[turn % 2]]);
+        attach(0);
+        assert_hitless(&host, &SOURCES_6, 10, |turn| {
+            attach(turn);
+        });
+        assert_detaching_is_not(&host, &SOURCES_6);
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
-    net::IpAddr,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
@@ -10,8 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aya::programs::{ProgramInfo, SchedClassifier, TcAttachType};
 use geodrop::{
-    datapath::{interface::Attached, pins::Root, status::Status},
+    datapath::{
+        Hook,
+        interface::{Attached, Interface},
+        pins::Root,
+        status::Status,
+    },
     range::Address,
     testbed::{Generator, Probe, Veth, Wire, generator::Limit, probe::Transport, veth::Settings},
 };
@@ -24,8 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const BLOCKED: &str = "1.0.1.1";
 pub(crate) const OTHER: &str = "8.8.8.8";
 
+/// Where a filter may be.
+pub(crate) const HOOKS: [Hook; 2] = [Hook::Xdp, Hook::Tcx];
+
 /// A host with one interface, `server`, to which frames can be sent.
 pub(crate) struct Host {
+    hook: Hook,
     pub(crate) veth: Veth,
     pub(crate) pins: PathBuf,
     wire: Wire,
@@ -33,7 +42,14 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new() -> Self {
-        Self::with(Settings::default())
+        Self::at(Hook::Xdp)
+    }
+
+    /// One whose filters are at this hook, if nothing else is said.
+    pub(crate) fn at(hook: Hook) -> Self {
+        let mut host = Self::with(Settings::default());
+        host.hook = hook;
+        host
     }
 
     pub(crate) fn with(settings: Settings) -> Self {
@@ -43,6 +59,7 @@ impl Host {
         let veth = Veth::new(settings).expect("kernel tests make network namespaces: run as root");
         let wire = Wire::open(&veth).unwrap();
         Self {
+            hook: Hook::Xdp,
             veth,
             pins: pins.into(),
             wire,
@@ -90,7 +107,17 @@ impl Host {
         if puts_in_force(arguments) {
             command.arg("--force");
         }
+        command.args(self.hook_of(arguments));
         command
+    }
+
+    /// What these arguments leave to be said of the hook.
+    fn hook_of(&self, arguments: &[&str]) -> &'static [&'static str] {
+        let attaches = matches!(arguments.first(), Some(&("run" | "attach")));
+        match self.hook {
+            Hook::Tcx if attaches => &["--hook", "tcx"],
+            Hook::Tcx | Hook::Xdp => &[],
+        }
     }
 
     /// Runs the command on the host.
@@ -119,6 +146,7 @@ impl Host {
         if puts_in_force(arguments) {
             command.arg("--force");
         }
+        command.args(self.hook_of(arguments));
         self.veth.server.run(|| command.output()).unwrap().unwrap()
     }
 
@@ -165,6 +193,7 @@ impl Host {
         let all = [&["run"], arguments].concat();
         let mut command = Command::new(env!("CARGO_BIN_EXE_geodrop"));
         command.args(&all).arg("--pin-root").arg(&self.pins);
+        command.args(self.hook_of(&all));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.veth.server.run(|| command.spawn()).unwrap().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
@@ -245,20 +274,28 @@ impl Host {
         filter.clone()
     }
 
-    /// Sends a packet from an address to the host; returns whether it got past XDP.
+    /// Sends a packet from an address to the host; returns whether the network stack received it.
     pub(crate) fn admits(&self, source: &str) -> bool {
-        let source: IpAddr = source.parse().unwrap();
-        let probe = Probe::new(1, source, Transport::Udp);
+        let probe = Probe::new(1, source.parse().unwrap(), Transport::Udp);
         let root = Root::new(&self.pins);
         let dropped = || {
-            let status = self.veth.server.run(|| Status::read(&root)).unwrap()?;
-            let enforcing = status
-                .running
-                .iter()
-                .filter(|running| !running.about.monitor);
-            Ok(enforcing.map(|running| running.counters.dropped()).sum())
+            let status = self.veth.server.run(|| Status::read(&root)).unwrap();
+            let running = status.unwrap().running.into_iter();
+            let enforcing = running.filter(|running| !running.about.monitor);
+            enforcing.map(|running| running.counters.dropped()).sum()
         };
-        self.wire.fates(&[probe], dropped).unwrap().arrived.len() == 1
+        let before: (u64, u64) = (self.received(), dropped());
+        self.wire.send(&probe.to_frame().unwrap()).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if self.received() > before.0 {
+                return true;
+            }
+            if dropped() > before.1 {
+                return false;
+            }
+            assert!(Instant::now() < deadline, "the packet is lost");
+        }
     }
 
     /// Sends frames from these addresses by turns, as fast as they go, while `work` is called so many times. From each address
@@ -320,6 +357,19 @@ impl Host {
         number(ipv4.unwrap().1) + number(ipv6.unwrap())
     }
 
+    /// The programs at the hook tcx of the host's interface, in their order, by their ids.
+    pub(crate) fn chain(&self) -> Vec<u32> {
+        let index = self.veth.server.interface.index;
+        let query = || {
+            // It may have gone, or got another name.
+            let interface = Interface::by_index(index).unwrap()?;
+            let ingress = TcAttachType::Ingress;
+            let (_, programs) = SchedClassifier::query_tcx(&interface.name, ingress).unwrap();
+            Some(programs.iter().map(ProgramInfo::id).collect())
+        };
+        self.veth.server.run(query).unwrap().unwrap_or_default()
+    }
+
     /// The XDP program on the host's interface.
     pub(crate) fn attached(&self) -> Option<Attached> {
         let server = &self.veth.server;
@@ -329,7 +379,7 @@ impl Host {
     /// Waits until no program is attached: the kernel lets go of a link whose last pin went in the background.
     pub(crate) fn await_no_program(&self) {
         let deadline = Instant::now() + PATIENCE;
-        while self.attached().is_some() {
+        while self.attached().is_some() || !self.chain().is_empty() {
             assert!(Instant::now() < deadline, "the program is still attached");
             thread::sleep(Duration::from_millis(10));
         }
@@ -338,6 +388,7 @@ impl Host {
     /// Asserts that no program is attached and nothing is pinned.
     pub(crate) fn assert_free(&self) {
         assert_eq!(self.attached(), None);
+        assert_eq!(self.chain(), Vec::<u32>::new());
         assert!(!self.pins.exists(), "{:?} is left", files_below(&self.pins));
     }
 }

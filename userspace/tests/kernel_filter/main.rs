@@ -24,4 +24,5 @@ mod reload;
 mod replies;
 mod report;
 mod service;
+mod tcx;
 mod trial;

@@ -8,11 +8,14 @@ use std::{
 };
 
 use super::{
-    host::{BLOCKED, Host, OTHER},
+    host::{BLOCKED, HOOKS, Host, OTHER},
     policy::{AMERICA, CHINA, File},
 };
 use geodrop::{
-    datapath::generation::{Generation, Plan},
+    datapath::{
+        Hook,
+        generation::{Generation, Plan},
+    },
     geoip::Regions,
     policy::{Policy, Ruleset},
     table::Engine,
@@ -28,8 +31,14 @@ const BOUNDS: &str = "-perfmon,-sys_admin";
 
 #[test]
 fn a_filter_needs_neither_perfmon_nor_sys_admin() {
-    for engine in ["multibit", "lpm"] {
-        let host = Host::new();
+    let [xdp, tcx] = HOOKS;
+    for (hook, engine) in [
+        (xdp, "multibit"),
+        (xdp, "lpm"),
+        (tcx, "multibit"),
+        (tcx, "lpm"),
+    ] {
+        let host = Host::at(hook);
         let attach = ["attach", "-i", "server", "--engine", engine];
         host.succeed_with(BOUNDS, &attach);
         assert!(!host.admits(BLOCKED));
@@ -54,12 +63,14 @@ fn a_filter_needs_neither_perfmon_nor_sys_admin() {
 
 #[test]
 fn two_capabilities_are_all_that_it_takes() {
-    let host = Host::new();
-    let bounds = "-all,+bpf,+net_admin";
-    host.succeed_with(bounds, &["attach", "-i", "server"]);
-    assert!(!host.admits(BLOCKED));
-    host.succeed_with(bounds, &["detach", "--all"]);
-    host.assert_free();
+    for hook in HOOKS {
+        let host = Host::at(hook);
+        let bounds = "-all,+bpf,+net_admin";
+        host.succeed_with(bounds, &["attach", "-i", "server"]);
+        assert!(!host.admits(BLOCKED));
+        host.succeed_with(bounds, &["detach", "--all"]);
+        host.assert_free();
+    }
 }
 
 #[test]
@@ -89,6 +100,7 @@ fn the_program_for_older_kernels_says_that_it_takes_perfmon() {
     let plan = Plan {
         ruleset: &ruleset,
         engine: Engine::default(),
+        hook: Hook::Xdp,
         monitor: false,
         effective_from: None,
         replies: false,

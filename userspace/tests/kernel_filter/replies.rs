@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use crate::host::Host;
+use geodrop::datapath::Hook;
+
+use crate::host::{HOOKS, Host};
 
 /// By the built-in data, in China; the host's own addresses are in the same networks, so that no routes are needed.
 const PEERS: [&str; 2] = ["1.0.1.1", "2400:3200::1"];
@@ -16,8 +18,8 @@ const HOSTS: [(&str, &str); 2] = [("1.0.1.200", "/24"), ("2400:3200::200", "/64"
 const SILENCE: Duration = Duration::from_millis(300);
 
 /// A host and its peer, with an address of each family.
-fn connected() -> Host {
-    let host = Host::new();
+fn connected(hook: Hook) -> Host {
+    let host = Host::at(hook);
     for (peer, (own, length)) in PEERS.iter().zip(HOSTS) {
         let net = |address: &str| format!("{address}{length}").parse().unwrap();
         host.veth.client.add_address(net(peer)).unwrap();
@@ -103,8 +105,8 @@ fn is_heard(host: &Host, peer: IpAddr, own: IpAddr) -> bool {
 
 /// Lets the host and its peer find each other while there is no filter: IPv6 asks its neighbours from addresses that are
 /// in China too. A first question may come before the kernel listens for it, and the next one comes a second later.
-fn introduced() -> Host {
-    let host = connected();
+fn introduced(hook: Hook) -> Host {
+    let host = connected(hook);
     for (peer, own) in ends() {
         assert!(
             (0..10).any(|_| is_heard(&host, peer, own)),
@@ -116,58 +118,64 @@ fn introduced() -> Host {
 
 #[test]
 fn what_the_host_begins_is_answered_and_nothing_else() {
-    let host = introduced();
-    host.succeed(&["attach", "-i", "server"]);
-    for (peer, own) in ends() {
-        assert!(is_answered_by_tcp(&host, peer), "TCP to {peer}");
-        assert!(is_answered_by_udp(&host, peer, own), "UDP to {peer}");
-        assert!(!is_heard(&host, peer, own), "UDP from {peer}");
-        let listener = host
-            .veth
-            .server
-            .run(|| TcpListener::bind((own, 0)))
-            .unwrap()
-            .unwrap();
-        let open = connect(&host, true, listener.local_addr().unwrap());
-        assert!(open.is_none(), "TCP from {peer}");
+    for hook in HOOKS {
+        let host = introduced(hook);
+        host.succeed(&["attach", "-i", "server"]);
+        for (peer, own) in ends() {
+            assert!(is_answered_by_tcp(&host, peer), "TCP to {peer}");
+            assert!(is_answered_by_udp(&host, peer, own), "UDP to {peer}");
+            assert!(!is_heard(&host, peer, own), "UDP from {peer}");
+            let listener = host
+                .veth
+                .server
+                .run(|| TcpListener::bind((own, 0)))
+                .unwrap()
+                .unwrap();
+            let open = connect(&host, true, listener.local_addr().unwrap());
+            assert!(open.is_none(), "TCP from {peer}");
+        }
+        let replies = host.filter()["replies"]["packets"].as_u64().unwrap();
+        assert!(replies >= 8, "{replies} replies counted");
     }
-    let replies = host.filter()["replies"]["packets"].as_u64().unwrap();
-    assert!(replies >= 8, "{replies} replies counted");
 }
 
 #[test]
 fn a_connection_outlives_reloads() {
-    let host = introduced();
-    let [(peer, _), _] = ends();
-    host.succeed(&["attach", "-i", "server"]);
-    let listener = host
-        .veth
-        .client
-        .run(|| TcpListener::bind((peer, 0)))
-        .unwrap()
-        .unwrap();
-    let mut near = connect(&host, false, listener.local_addr().unwrap()).unwrap();
-    let (mut far, _) = listener.accept().unwrap();
-    near.set_read_timeout(Some(SILENCE)).unwrap();
-    for _ in 0..3 {
+    for hook in HOOKS {
+        let host = introduced(hook);
+        let [(peer, _), _] = ends();
         host.succeed(&["attach", "-i", "server"]);
+        let listener = host
+            .veth
+            .client
+            .run(|| TcpListener::bind((peer, 0)))
+            .unwrap()
+            .unwrap();
+        let mut near = connect(&host, false, listener.local_addr().unwrap()).unwrap();
+        let (mut far, _) = listener.accept().unwrap();
+        near.set_read_timeout(Some(SILENCE)).unwrap();
+        for _ in 0..3 {
+            host.succeed(&["attach", "-i", "server"]);
+            far.write_all(b"ping").unwrap();
+            near.read_exact(&mut [0; 4]).unwrap();
+        }
+        // And ends where replies drop, from the same moment on.
+        host.succeed(&["attach", "-i", "server", "--replies", "drop"]);
         far.write_all(b"ping").unwrap();
-        near.read_exact(&mut [0; 4]).unwrap();
+        near.read_exact(&mut [0; 4]).unwrap_err();
     }
-    // And ends where replies drop, from the same moment on.
-    host.succeed(&["attach", "-i", "server", "--replies", "drop"]);
-    far.write_all(b"ping").unwrap();
-    near.read_exact(&mut [0; 4]).unwrap_err();
 }
 
 #[test]
 fn where_replies_drop_nothing_is_answered() {
-    let host = introduced();
-    host.succeed(&["attach", "-i", "server", "--replies", "drop"]);
-    for (peer, own) in ends() {
-        assert!(!is_answered_by_tcp(&host, peer), "TCP to {peer}");
-        assert!(!is_answered_by_udp(&host, peer, own), "UDP to {peer}");
+    for hook in HOOKS {
+        let host = introduced(hook);
+        host.succeed(&["attach", "-i", "server", "--replies", "drop"]);
+        for (peer, own) in ends() {
+            assert!(!is_answered_by_tcp(&host, peer), "TCP to {peer}");
+            assert!(!is_answered_by_udp(&host, peer, own), "UDP to {peer}");
+        }
+        host.succeed(&["detach", "-i", "server"]);
+        host.assert_free();
     }
-    host.succeed(&["detach", "-i", "server"]);
-    host.assert_free();
 }

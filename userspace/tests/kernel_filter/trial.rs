@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::host::{BLOCKED, Host, Load, OTHER};
+use super::host::{BLOCKED, HOOKS, Host, Load, OTHER};
 use aya::{EbpfLoader, programs::Xdp};
 use rustix::process::Signal;
 
@@ -49,93 +49,99 @@ fn assert_no_trial(host: &Host) {
 
 #[test]
 fn what_nobody_confirms_goes_and_the_filter_before_is_back() {
-    let host = Host::new();
-    host.succeed(&["attach", "-i", "server", "--block", "US"]);
-    let said = host.succeed(&[
-        "attach",
-        "-i",
-        "server",
-        "--block",
-        "CN",
-        "--confirm",
-        TRIAL,
-    ]);
-    let began = Instant::now();
-    assert!(
-        said.contains("; on trial for 2s: `geodrop confirm` keeps it"),
-        "{said}"
-    );
-    assert!(!host.admits(BLOCKED));
-    assert!(host.admits(OTHER));
-    let filter = host.filter();
-    assert_eq!(filter["generation"], 2);
-    assert_eq!(filter["trial"]["over"], false);
-    assert_eq!(filter["trial"]["before"], 1);
-    assert!(filter["trial"]["until"].is_string());
-    let status = host.succeed(&["status"]);
-    assert!(status.contains("on trial for another "), "{status}");
+    for hook in HOOKS {
+        let host = Host::at(hook);
+        host.succeed(&["attach", "-i", "server", "--block", "US"]);
+        let said = host.succeed(&[
+            "attach",
+            "-i",
+            "server",
+            "--block",
+            "CN",
+            "--confirm",
+            TRIAL,
+        ]);
+        let began = Instant::now();
+        assert!(
+            said.contains("; on trial for 2s: `geodrop confirm` keeps it"),
+            "{said}"
+        );
+        assert!(!host.admits(BLOCKED));
+        assert!(host.admits(OTHER));
+        let filter = host.filter();
+        assert_eq!(filter["generation"], 2);
+        assert_eq!(filter["trial"]["over"], false);
+        assert_eq!(filter["trial"]["before"], 1);
+        assert!(filter["trial"]["until"].is_string());
+        let status = host.succeed(&["status"]);
+        assert!(status.contains("on trial for another "), "{status}");
 
-    // No process of ours lives any more: the kernel does it.
-    thread::sleep(OVER.saturating_sub(began.elapsed()));
-    assert!(host.admits(BLOCKED));
-    assert!(!host.admits(OTHER));
-    let filter = host.filter();
-    assert_eq!(
-        (&filter["generation"], &filter["trial"]["over"]),
-        (&1.into(), &true.into())
-    );
-    assert_eq!(filter["blocked"], serde_json::json!(["US"]));
-    assert_eq!(filter["counters"]["US"]["packets"], 1);
+        // No process of ours lives any more: the kernel does it.
+        thread::sleep(OVER.saturating_sub(began.elapsed()));
+        assert!(host.admits(BLOCKED));
+        assert!(!host.admits(OTHER));
+        let filter = host.filter();
+        assert_eq!(
+            (&filter["generation"], &filter["trial"]["over"]),
+            (&1.into(), &true.into())
+        );
+        assert_eq!(filter["blocked"], serde_json::json!(["US"]));
+        assert_eq!(filter["counters"]["US"]["packets"], 1);
 
-    let said = host.fail(1, &["confirm"]);
-    assert!(
-        said.contains("too late")
-            && said.contains("the filter before, generation 1, is in force again"),
-        "{said}"
-    );
-    assert_no_trial(&host);
-    assert!(host.admits(BLOCKED));
-    assert!(!host.admits(OTHER));
+        let said = host.fail(1, &["confirm"]);
+        assert!(
+            said.contains("too late")
+                && said.contains("the filter before, generation 1, is in force again"),
+            "{said}"
+        );
+        assert_no_trial(&host);
+        assert!(host.admits(BLOCKED));
+        assert!(!host.admits(OTHER));
+    }
 }
 
 #[test]
 fn what_nobody_confirms_goes_and_all_passes_where_no_filter_was_before() {
-    let host = Host::new();
-    // Killed: nobody is left to take the filter off.
-    host.run(&["--confirm", TRIAL]).kill();
-    let began = Instant::now();
-    assert!(!host.admits(BLOCKED));
-    thread::sleep(OVER.saturating_sub(began.elapsed()));
-    assert!(host.admits(BLOCKED));
-    let filter = host.filter();
-    assert_eq!(filter["trial"]["before"], serde_json::Value::Null);
-    assert_eq!(filter["enforcing"], false);
-    let status = host.succeed(&["status"]);
-    assert!(status.contains("it filters nothing any more"), "{status}");
+    for hook in HOOKS {
+        let host = Host::at(hook);
+        // Killed: nobody is left to take the filter off.
+        host.run(&["--confirm", TRIAL]).kill();
+        let began = Instant::now();
+        assert!(!host.admits(BLOCKED));
+        thread::sleep(OVER.saturating_sub(began.elapsed()));
+        assert!(host.admits(BLOCKED));
+        let filter = host.filter();
+        assert_eq!(filter["trial"]["before"], serde_json::Value::Null);
+        assert_eq!(filter["enforcing"], false);
+        let status = host.succeed(&["status"]);
+        assert!(status.contains("it filters nothing any more"), "{status}");
 
-    let said = host.fail(1, &["confirm"]);
-    assert!(said.contains("all traffic passes, as before"), "{said}");
-    host.assert_free();
+        let said = host.fail(1, &["confirm"]);
+        assert!(said.contains("all traffic passes, as before"), "{said}");
+        host.assert_free();
+    }
 }
 
 #[test]
 fn what_is_confirmed_in_time_stays() {
-    for before in [true, false] {
-        let host = Host::new();
-        if before {
-            host.succeed(&["attach", "-i", "server", "--block", "US"]);
+    for hook in HOOKS {
+        for before in [true, false] {
+            let host = Host::at(hook);
+            if before {
+                host.succeed(&["attach", "-i", "server", "--block", "US"]);
+            }
+            host.succeed(&["attach", "-i", "server", "--confirm", TRIAL]);
+            let began = Instant::now();
+            assert_eq!(host.succeed(&["confirm"]), "server: confirmed\n");
+            assert_no_trial(&host);
+            thread::sleep(OVER.saturating_sub(began.elapsed()));
+            assert!(!host.admits(BLOCKED));
+            assert!(host.admits(OTHER));
+            let said = host.fail(1, &["confirm"]);
+            assert!(said.contains("no filter is on trial"), "{said}");
+            let said = host.fail(1, &["confirm", "-i", "server"]);
+            assert!(said.contains("no filter on server is on trial"), "{said}");
         }
-        host.succeed(&["attach", "-i", "server", "--confirm", TRIAL]);
-        let began = Instant::now();
-        assert_eq!(host.succeed(&["confirm"]), "server: confirmed\n");
-        assert_no_trial(&host);
-        thread::sleep(OVER.saturating_sub(began.elapsed()));
-        assert!(!host.admits(BLOCKED));
-        assert!(host.admits(OTHER));
-        let said = host.fail(1, &["confirm"]);
-        assert!(said.contains("no filter is on trial"), "{said}");
-        let said = host.fail(1, &["confirm", "-i", "server"]);
-        assert!(said.contains("no filter on server is on trial"), "{said}");
     }
 }
 

@@ -238,7 +238,7 @@ fn programs(object: &[u8], ebpf: &Ebpf) -> Vec<(String, Function, Kind)> {
 
 /// Whether a program cannot look behind headers whose length only the packet knows.
 fn is_near(program: &str) -> bool {
-    matches!(program, "geodrop" | "geodrop_near")
+    matches!(program, "geodrop" | "geodrop_near" | "geodrop_tcx_near")
 }
 
 /// The figures of every program.

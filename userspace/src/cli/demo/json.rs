@@ -19,7 +19,7 @@ use super::{super::json::CountersReport, name};
 pub(super) struct Report<'a> {
     geoip: Vec<&'a Source>,
     ranges: Ranges,
-    mode: String,
+    mode: Option<String>,
     /// Why the mode is not native; null if it is.
     fallback: Option<&'a str>,
     groups: Vec<GroupReport>,
@@ -67,7 +67,7 @@ impl<'a> Report<'a> {
                 ipv4: outcome.ranges.0,
                 ipv6: outcome.ranges.1,
             },
-            mode: outcome.mode.to_string(),
+            mode: outcome.mode.map(|mode| mode.to_string()),
             fallback: outcome.fallback.as_deref(),
             groups: outcome
                 .judged

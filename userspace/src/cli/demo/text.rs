@@ -3,7 +3,7 @@
 use std::io;
 
 use geodrop::{
-    datapath::counters::Counters,
+    datapath::{Hook, counters::Counters},
     demo::{
         Outcome,
         burst::{Burst, Bursts},
@@ -14,7 +14,10 @@ use geodrop::{
     policy::{CountryRule, Policy},
 };
 
-use super::{super::table, name};
+use super::{
+    super::{table, words},
+    name,
+};
 
 /// What was tried, what became of the packets, and what the filter counted.
 pub(super) fn write_report(
@@ -39,10 +42,10 @@ pub(super) fn write_report(
     writeln!(output, "policy  {verb} {}", geoip::names(countries))?;
     writeln!(
         output,
-        "filter  {} IPv4 and {} IPv6 ranges, attached to a veth end in {} mode",
+        "filter  {} IPv4 and {} IPv6 ranges, attached to a veth end in {}",
         grouped(outcome.ranges.0 as u64),
         grouped(outcome.ranges.1 as u64),
-        outcome.mode
+        words::hook(Hook::Xdp, outcome.mode)
     )?;
     if let Some(reason) = &outcome.fallback {
         writeln!(output, "        {reason}")?;
@@ -124,7 +127,8 @@ fn write_bursts(
     bursts: &[Burst],
     outcome: &Outcome,
 ) -> io::Result<()> {
-    writeln!(output, "one core dropped, in {} mode:", outcome.mode)?;
+    let mode = words::hook(Hook::Xdp, outcome.mode);
+    writeln!(output, "one core dropped, in {mode}:")?;
     for burst in bursts {
         let lost = match burst.lost() {
             0 => String::new(),

@@ -139,13 +139,7 @@ impl Care<'_> {
         let (filters, _) = resolved.engine.try_with(|engine| {
             let order = Order {
                 interfaces: std::slice::from_ref(interface),
-                request: request(
-                    share,
-                    resolved.mode,
-                    engine,
-                    self.arguments.log_packets,
-                    None,
-                ),
+                request: request(resolved, share, engine, self.arguments.log_packets, None),
             };
             filter::attach(&root, &[order], &self.filters)
         })?;

@@ -1,4 +1,4 @@
-//! XDP links.
+//! Links to interfaces.
 
 use std::{
     io,
@@ -9,6 +9,7 @@ use super::{
     Attributes, bpf, bpf_fd, number,
     object::{Info, object_info},
 };
+use crate::datapath::Hook;
 
 const BPF_LINK_CREATE: i32 = 28;
 const BPF_LINK_UPDATE: i32 = 29;
@@ -20,11 +21,14 @@ const BPF_LINK_DETACH: i32 = 34;
 pub(in crate::datapath) enum Place {
     /// In the driver, or for generic mode behind it.
     Xdp = 37,
+    /// In the network stack, on the way in. Since 6.6.
+    TcxIngress = 46,
     /// In the network stack, on the way out. Since 6.6.
     TcxEgress = 47,
 }
 
-/// Attaches a program to an interface; for XDP, with `XDP_FLAGS_…` saying in which mode.
+/// Attaches a program to an interface; for XDP, with `XDP_FLAGS_…` saying in which mode, for tcx with `BPF_F_…` saying in
+/// which place among others: the last, if they say nothing.
 ///
 /// # Minimum kernel version
 ///
@@ -95,7 +99,7 @@ pub(in crate::datapath) fn detach(link: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// What the kernel tells of an XDP link.
+/// What the kernel tells of a link to an interface, be it XDP's or tcx's.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::datapath) struct LinkInfo {
@@ -111,6 +115,18 @@ pub(in crate::datapath) struct LinkInfo {
 }
 // SAFETY: integers only. The kernel's union after `program` is aligned to 8 bytes: hence `pad`.
 unsafe impl Info for LinkInfo {}
+
+impl LinkInfo {
+    /// The hook that it is at.
+    pub(in crate::datapath) fn hook(&self) -> Hook {
+        // A number of the kernel's `enum bpf_link_type`.
+        const BPF_LINK_TYPE_TCX: u32 = 11;
+        match self.link_type {
+            BPF_LINK_TYPE_TCX => Hook::Tcx,
+            _ => Hook::Xdp,
+        }
+    }
+}
 
 /// What the kernel tells of a link.
 pub(in crate::datapath) fn info(link: BorrowedFd<'_>) -> io::Result<LinkInfo> {
