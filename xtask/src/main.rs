@@ -8,6 +8,7 @@
 
 mod bounded;
 mod command;
+mod packages;
 mod setup;
 mod verbs;
 mod workspace;
@@ -47,6 +48,7 @@ enum Verb {
     Demo(verbs::demo::Args),
     Bench(verbs::bench::Args),
     Snapshot(verbs::snapshot::Args),
+    WholeFiles(verbs::whole_files::Args),
 }
 
 fn main() -> ExitCode {
@@ -77,6 +79,7 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Verb::Demo(args) => args.run(&workspace, consent),
         Verb::Bench(args) => args.run(&workspace, consent),
         Verb::Snapshot(args) => args.run(&workspace, consent),
+        Verb::WholeFiles(args) => args.run(&workspace, consent),
     }?;
     Ok(ExitCode::SUCCESS)
 }

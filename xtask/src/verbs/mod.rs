@@ -9,3 +9,4 @@ pub(crate) mod miri;
 pub(crate) mod setup;
 pub(crate) mod snapshot;
 pub(crate) mod test;
+pub(crate) mod whole_files;

@@ -9,35 +9,29 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use geodrop_toolchain::Places;
 use sha2::{Digest as _, Sha512};
 
 use crate::{
-    bounded,
-    command::Invocation,
+    packages,
     setup::{self, Consent, Purpose},
     workspace::{self, Workspace},
 };
 
 /// Whose data these are.
-const PACKAGE: &str = "@ip-location-db/geo-whois-asn-country";
+pub(crate) const PACKAGE: &str = "@ip-location-db/geo-whois-asn-country";
 
 /// The version that data/ holds.
-const VERSION: &str = "2.3.2026061719";
+pub(crate) const VERSION: &str = "2.3.2026061719";
 
 /// The two files of the package that are read.
 const FILES: [&str; 2] = [
     "geo-whois-asn-country-ipv4.csv",
     "geo-whois-asn-country-ipv6.csv",
 ];
-
-/// How long npm may take for its 11 MB.
-const NPM_LIMIT: Duration = Duration::from_mins(5);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -125,7 +119,8 @@ impl Args {
         }
         let tarball = match &self.tarball {
             Some(tarball) => absolute(tarball)?,
-            None => self.npm_pack(scratch, workspace)?,
+            None => packages::npm(PACKAGE, &self.package_version, scratch, workspace)
+                .context("with a file of it, use --tarball")?,
         };
         let mut unpack = Command::new("tar");
         unpack.arg("-xzf").arg(&tarball).arg("-C").arg(scratch);
@@ -142,33 +137,6 @@ impl Args {
         }
         let checksum = integrity(&[tarball])?;
         Ok(Input { files, checksum })
-    }
-
-    /// Has npm fetch the package into `directory`.
-    fn npm_pack(&self, directory: &Path, workspace: &Workspace) -> anyhow::Result<PathBuf> {
-        if Places::from_env()?.program("npm").is_none() {
-            bail!(
-                "npm is not on PATH: install it (Debian: apt-get install npm), or give --tarball or --csv"
-            );
-        }
-        let package = format!("{PACKAGE}@{}", self.package_version);
-        let pack =
-            Invocation::new("npm", ["pack", &package, "--pack-destination"]).args([directory]);
-        let log = workspace.target_directory()?.join("snapshot/npm.log");
-        bounded::run(&format!("npm package {package}"), &[pack], NPM_LIMIT, &log).with_context(
-            || {
-                format!(
-                    "{package} could not be had (see {}); with a file of it, use --tarball",
-                    log.display()
-                )
-            },
-        )?;
-        let entries = fs::read_dir(directory)
-            .with_context(|| format!("cannot list {}", directory.display()))?;
-        entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .find(|path| path.extension().is_some_and(|extension| extension == "tgz"))
-            .with_context(|| format!("npm pack {package} left no .tgz in {}", directory.display()))
     }
 }
 
