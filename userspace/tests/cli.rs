@@ -241,6 +241,14 @@ fn sources_are_told_apart() {
         .assert()
         .success()
         .stdout("CN\tHK\t1.0.1.0/26\n");
+    let ipv6 = write("ipv6.csv", "2400::,2400::ffff,CN\n");
+    geodrop(&["geoip", "diff", &old, &ipv6])
+        .assert()
+        .success()
+        .stdout("no address moved\n")
+        .stderr(contains(
+            "ipv6.csv has no IPv4 address; IPv4 is not compared",
+        ));
     geodrop(&["geoip", "diff", &old, &old])
         .assert()
         .success()

@@ -22,6 +22,7 @@
 //! | geofeed (RFC 8805) | `geofeed.rs` | a prefix, and a second field |
 //! | list of prefixes | `prefixes.rs` | a prefix, and nothing else |
 
+mod any_range;
 mod columns;
 mod country;
 mod delegated;
@@ -46,6 +47,7 @@ mod source;
 mod text;
 mod unpack;
 
+pub use any_range::AnyRange;
 pub(crate) use country::simplified;
 pub use country::{Country, UnknownCountry, names};
 pub use difference::{Move, addresses};
@@ -55,7 +57,7 @@ pub use mmdb::MmdbProblem;
 pub use opinions::Opinions;
 pub use origin::Origin;
 pub use reading::{CountryBy, Format, Reading};
-pub use regions::{AnyRange, Builder, Contradiction, Located, Place, Regions};
+pub use regions::{Builder, Contradiction, Located, Place, Regions};
 pub use source::{Source, Summary, Totals};
 pub use unpack::Packing;
 

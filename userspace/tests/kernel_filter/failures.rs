@@ -199,7 +199,7 @@ fn data_that_cannot_be_used_leaves_the_filter_alone() {
         ("", "data.csv"),
         ("1.0.1.0,1.0.1.255,CN\n1.0.2.0,1.0.1.0,CN\n", "data.csv:2"),
         ("1.0.1.0,1.0.1.255,CN\n1.0.2.0,1.0.2.255,C1\n", "data.csv:2"),
-        ("\0\0\0\0", "data.csv:1"),
+        ("\0\0\0\0", "data.csv: neither text nor a database"),
     ] {
         let (_directory, path) = file(content);
         let said = host.fail(1, &["attach", "-i", "server", "--geoip", &path]);

@@ -4,14 +4,14 @@ use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use geodrop::{
-    geoip::{Country, Move, addresses},
+    geoip::{Country, Move, Regions, addresses},
     range::{Address, Range},
 };
 use serde::Serialize;
 
 use super::super::{
     options::data::{ReconciliationOptions, read_data},
-    table,
+    table, warn,
 };
 
 /// How many moves people are shown.
@@ -90,8 +90,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let is_named = |country: &Country| arguments.country.contains(country);
         arguments.country.is_empty() || [one.from, one.to].iter().flatten().any(is_named)
     };
-    let all = before.regions.moves_to(&after.regions).into_iter();
-    let moved = all.filter(wanted).map(|one| Moved {
+    let mut all = before.regions.moves_to(&after.regions);
+    leave_out_absent_families(arguments, &before.regions, &after.regions, &mut all);
+    let moved = all.into_iter().filter(wanted).map(|one| Moved {
         from: one.from,
         to: one.to,
         ipv4: Extent::new(&one.ipv4, arguments.prefixes),
@@ -109,6 +110,41 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         difference.write(&mut output)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Files often hold one family only; nothing moved because the other is not there.
+fn leave_out_absent_families(
+    arguments: &Arguments,
+    before: &Regions,
+    after: &Regions,
+    moves: &mut Vec<Move>,
+) {
+    let absent = |before_has_none: bool, after_has_none: bool, family: &str| {
+        if before_has_none == after_has_none {
+            return false;
+        }
+        let file = if before_has_none {
+            &arguments.before
+        } else {
+            &arguments.after
+        };
+        let file = file.display();
+        warn(format_args!(
+            "note: {file} has no {family} address; {family} is not compared"
+        ));
+        true
+    };
+    let no_ipv4 = absent(before.ipv4().is_empty(), after.ipv4().is_empty(), "IPv4");
+    let no_ipv6 = absent(before.ipv6().is_empty(), after.ipv6().is_empty(), "IPv6");
+    for one in &mut *moves {
+        if no_ipv4 {
+            one.ipv4.clear();
+        }
+        if no_ipv6 {
+            one.ipv6.clear();
+        }
+    }
+    moves.retain(|one| !one.ipv4.is_empty() || !one.ipv6.is_empty());
 }
 
 impl Extent {
