@@ -10,7 +10,7 @@ use std::{
 use ipnet::IpNet;
 
 use super::{AnyRange, Country};
-use crate::range::{Address, Labelled, Range, find, flatten, overlay};
+use crate::range::{Address, Labelled, find, flatten, overlay};
 
 /// A range of addresses and the country that all of them are in.
 pub type Located<A> = Labelled<A, Country>;
@@ -257,6 +257,7 @@ fn resolve<A: Address>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::range::Range;
 
     fn ipv4(first: u32, last: u32) -> AnyRange {
         AnyRange::Ipv4(Range::new(Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last)).unwrap())
