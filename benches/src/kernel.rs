@@ -5,7 +5,7 @@
 //! does for packets as well. The baseline takes the next address and looks nothing up; what a run costs
 //! beyond it is the cost of the lookup.
 //!
-//! How a run is timed, [`test_run`](crate::test_run) says.
+//! How a run is timed, `src/test_run.rs` says.
 
 use std::{marker::PhantomData, time::Duration};
 
