@@ -60,8 +60,7 @@ impl Place {
     /// The process that holds the lock.
     pub(in crate::datapath) fn holder(&self) -> Option<u32> {
         let directory = fs::metadata(&self.directory).ok()?;
-        let locks = fs::read_to_string("/proc/locks").ok()?;
-        lock_holder(&locks, Inode::of(&directory))
+        holder(Inode::of(&directory))
     }
 }
 
@@ -94,11 +93,19 @@ impl Drop for Lock {
     }
 }
 
-/// Who holds an flock(2) on `file`, from `/proc/locks`.
+/// How often `/proc/locks` is read before a lock that is not in it counts as free. The kernel hands it out piece by piece, by
+/// position: a lock before the place reached, of which somebody lets go meanwhile, moves the next one out of sight.
+const LOOKS: usize = 5;
+
+/// Who holds an flock(2) on a file.
+fn holder(inode: Inode) -> Option<u32> {
+    (0..LOOKS).find_map(|_| lock_holder(&fs::read_to_string("/proc/locks").ok()?, inode))
+}
+
+/// Who holds an flock(2) on `file`, in words.
 fn owner(file: &File) -> String {
     let inode = file.metadata().map(|metadata| Inode::of(&metadata));
-    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    match inode.ok().and_then(|inode| lock_holder(&locks, inode)) {
+    match inode.ok().and_then(holder) {
         Some(process) => describe(process),
         None => {
             "another geodrop process (of a process namespace that this one does not see)".to_owned()
