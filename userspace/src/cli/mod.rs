@@ -1,7 +1,8 @@
 //! The command line: one file a verb.
 //!
 //! Each verb parses its arguments, resolves them into the library's types, and calls the library. Results go
-//! to standard output, all else to standard error. Exit status: 0 done, 1 failed, 2 wrong usage.
+//! to standard output, all else to standard error. Exit status: 0 done, 1 failed, 2 wrong usage; of a
+//! run also 3, as `run` says.
 
 mod attach;
 mod check;

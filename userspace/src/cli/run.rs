@@ -34,6 +34,8 @@ use super::{options::FilterOptions, warn};
 ///
 /// With --config, SIGHUP (and `geodrop reload`, which waits for the outcome) reads everything anew and replaces the
 /// filter in one step. Where that fails, what was in force stays in force. Without --config, SIGHUP ends the run.
+///
+/// Exit status 3: a filter is off because somebody else took it away, or because nobody confirmed it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

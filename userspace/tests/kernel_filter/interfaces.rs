@@ -1,6 +1,6 @@
 //! Interfaces that come and go under a run.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, thread, time::Duration};
 
 use super::{
     host::{BLOCKED, Host, OTHER, Run},
@@ -22,6 +22,17 @@ fn end(mut run: Run) -> String {
     let (status, said) = run.wait();
     assert_eq!(status, Some(0), "{said}");
     said
+}
+
+/// Waits until nothing is left of a trial that nobody confirms.
+fn await_end_of_trial(host: &Host) {
+    let mut tries = 0..200;
+    assert!(tries.any(|_| {
+        thread::sleep(Duration::from_millis(100));
+        // There is none at the moment at which it is put back.
+        let filter = &host.status()["interfaces"][0];
+        filter.is_object() && filter["trial"].is_null()
+    }));
 }
 
 #[test]
@@ -125,7 +136,7 @@ fn an_interface_that_gets_a_configured_name_is_filtered_and_keeps_its_filter_und
     assert!(!host.admits(BLOCKED));
     host.ip(&["link", "set", "outside", "name", "inside"]);
     // Time for a look.
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    thread::sleep(Duration::from_millis(1500));
     assert!(!host.admits(BLOCKED));
     assert_eq!(host.filter()["name"], "inside");
 
@@ -136,7 +147,7 @@ fn an_interface_that_gets_a_configured_name_is_filtered_and_keeps_its_filter_und
     let filtered = || host.status()["interfaces"].as_array().unwrap().len();
     let mut tries = 0..100;
     assert!(tries.any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
         filtered() == 2
     }));
     host.succeed(&["reload"]);
@@ -155,14 +166,14 @@ fn a_filter_that_somebody_takes_away_does_not_come_back() {
     for state in ["down", "up", "down", "up"] {
         host.ip(&["link", "set", "server", state]);
     }
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    thread::sleep(Duration::from_millis(1500));
     assert_eq!(host.attached(), None);
     // Another interface of that name is another interface.
     host.unplug();
     host.plug_in();
     host.await_filter();
     run.signal(Signal::INT);
-    assert_eq!(run.wait().0, Some(1));
+    assert_eq!(run.wait().0, Some(3));
     host.assert_free();
 }
 
@@ -197,11 +208,7 @@ fn a_trial_goes_on_when_its_interface_returns() {
     assert_eq!(host.filter()["trial"]["before"], 1);
     assert!(host.admits(BLOCKED));
     // Nobody confirms.
-    let mut tries = 0..200;
-    assert!(tries.any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        host.filter()["trial"].is_null()
-    }));
+    await_end_of_trial(&host);
     assert!(!host.admits(BLOCKED));
     // And returns with the policy that is in force.
     host.unplug();
@@ -210,6 +217,70 @@ fn a_trial_goes_on_when_its_interface_returns() {
     assert!(!host.admits(BLOCKED));
     assert!(host.admits(OTHER));
     end(run);
+    host.assert_free();
+}
+
+#[test]
+fn a_trial_is_undecided_while_its_interface_is_gone() {
+    let mut host = Host::new();
+    let file = File::new(CHINA);
+    let run = host.run(&["--config", file.path()]);
+    file.write(AMERICA);
+    host.succeed(&["reload", "--confirm", "15s"]);
+    host.unplug();
+    // Time for several looks.
+    thread::sleep(Duration::from_millis(2500));
+    run.signal(Signal::HUP);
+    thread::sleep(Duration::from_millis(500));
+    host.plug_in();
+    host.await_filter();
+    assert_eq!(host.filter()["trial"]["before"], 1);
+    assert!(!host.admits(OTHER));
+    assert!(host.admits(BLOCKED));
+    await_end_of_trial(&host);
+    assert!(!host.admits(BLOCKED));
+    assert!(host.admits(OTHER));
+    let said = end(run);
+    assert!(said.contains("SIGHUP reloads nothing"), "{said}");
+    host.assert_free();
+}
+
+#[test]
+fn nobody_has_confirmed_a_trial_that_ends_while_its_interface_is_gone() {
+    let mut host = Host::new();
+    let file = File::new(CHINA);
+    let run = host.run(&["--config", file.path()]);
+    file.write(AMERICA);
+    host.succeed(&["reload", "--confirm", "2s"]);
+    host.unplug();
+    thread::sleep(Duration::from_millis(3500));
+    host.plug_in();
+    host.await_filter();
+    assert!(!host.admits(BLOCKED));
+    assert!(host.admits(OTHER));
+    await_end_of_trial(&host);
+    assert!(!host.admits(BLOCKED));
+    end(run);
+    host.assert_free();
+}
+
+#[test]
+fn nobody_has_confirmed_what_was_taken_away_during_its_trial() {
+    let mut host = Host::new();
+    host.unplug();
+    let policy = |rest: &str| format!("interfaces = [\"server\", \"lo\"]\n{rest}");
+    let file = File::new(&policy(CHINA));
+    let mut run = host.run_without("server", &["--config", file.path()]);
+    file.write(&policy(AMERICA));
+    host.succeed(&["reload", "--confirm", "5m"]);
+    host.succeed(&["detach", "-i", "lo"]);
+    thread::sleep(Duration::from_millis(2500));
+    host.plug_in();
+    host.await_filter();
+    assert!(!host.admits(BLOCKED));
+    assert!(host.admits(OTHER));
+    run.signal(Signal::INT);
+    assert_eq!(run.wait().0, Some(3));
     host.assert_free();
 }
 
@@ -229,7 +300,7 @@ fn an_interface_that_appears_during_a_trial_goes_by_the_policy_before() {
     host.succeed(&["confirm", "-i", "lo"]);
     let mut tries = 0..100;
     assert!(tries.any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(100));
         !host.admits(OTHER)
     }));
     assert!(host.admits(BLOCKED));

@@ -282,7 +282,7 @@ fn removing_the_pins_frees_the_host_also_under_a_run() {
     host.await_no_program();
     assert!(host.admits(BLOCKED));
     let (status, said) = run.wait();
-    assert_eq!(status, Some(1));
+    assert_eq!(status, Some(3));
     assert!(
         said.contains("the filter on server was taken away"),
         "{said}"
@@ -314,7 +314,7 @@ fn a_run_keeps_the_filters_that_are_left() {
     assert!(!host.admits(BLOCKED));
     run.signal(Signal::INT);
     let (status, said) = run.wait();
-    assert_eq!(status, Some(1));
+    assert_eq!(status, Some(3));
     assert!(said.contains("the filter on lo was taken away"), "{said}");
     host.assert_free();
 }
@@ -325,6 +325,6 @@ fn detach_works_under_a_run_which_then_ends() {
     let mut run = host.run(&[]);
     host.succeed(&["detach", "-i", "server"]);
     assert!(host.admits(BLOCKED));
-    assert_eq!(run.wait().0, Some(1));
+    assert_eq!(run.wait().0, Some(3));
     host.assert_free();
 }

@@ -168,3 +168,29 @@ fn the_example_policy_is_in_order_and_drops_nothing() {
     assert!(host.admits(BLOCKED));
     assert_eq!(host.filter()["enforcing"], false);
 }
+
+#[test]
+fn what_somebody_took_off_and_what_is_wrong_are_not_started_again() {
+    let prevented = unit("RestartPreventExitStatus");
+    assert!(prevented.contains(&"2".to_owned()));
+    let host = Host::new();
+    let policy = File::new(&format!("interfaces = [\"server\"]\n{CHINA}"));
+    let told = Told::new();
+    for without_geodrop in [false, true] {
+        let mut run = start(&host, &policy, &told);
+        told.until("READY=1");
+        if without_geodrop {
+            fs::remove_dir_all(&host.pins).unwrap();
+        } else {
+            host.succeed(&["detach", "--all"]);
+        }
+        let (status, said) = run.wait();
+        let status = status.unwrap().to_string();
+        assert!(prevented.contains(&status), "{status}: {said}");
+        assert_ne!(status, "2");
+    }
+    host.await_no_program();
+    policy.write("block = [\"UK\"]\n");
+    assert_eq!(start(&host, &policy, &told).wait().0, Some(2));
+    host.assert_free();
+}

@@ -190,7 +190,7 @@ fn a_run_ends_where_nothing_was_before() {
     let host = Host::new();
     let mut run = host.run(&["--confirm", TRIAL]);
     let (status, said) = run.wait();
-    assert_eq!(status, Some(1));
+    assert_eq!(status, Some(3));
     assert!(said.contains("the filter is detached, as before"), "{said}");
     assert!(host.admits(BLOCKED));
     host.assert_free();

@@ -19,6 +19,10 @@ use crate::cli::{
     say, warn,
 };
 
+/// The exit status of a run some of whose filters are off because somebody wanted that: who starts it again without being
+/// asked to, as a service manager would after a failure, undoes that.
+const TAKEN_AWAY: u8 = 3;
+
 /// The filters that this process looks after.
 pub(super) struct Care<'a> {
     pub(super) arguments: &'a Arguments,
@@ -33,8 +37,10 @@ pub(super) struct Care<'a> {
     pub(super) tried: Option<Tried>,
     /// The indexes of interfaces that are to be left alone: somebody else took the filter away, or it cannot be attached.
     pub(super) released: Vec<u32>,
-    /// Whether somebody else took a filter away, or one could not be detached.
-    pub(super) failed: bool,
+    /// Whether somebody else took a filter away, or nobody confirmed one.
+    pub(super) taken_away: bool,
+    /// Whether a filter could not be detached.
+    failed: bool,
     pub(super) logs: Logs,
     reports: Reports,
     files: Files,
@@ -61,6 +67,7 @@ impl<'a> Care<'a> {
             resolved: None,
             tried: None,
             released: Vec::new(),
+            taken_away: false,
             failed: false,
             logs: Logs::default(),
             reports: Reports::new(Duration::from_secs(arguments.interval)),
@@ -144,6 +151,10 @@ impl<'a> Care<'a> {
         // They were needed to see whom it cuts off, and are large.
         resolved.data = geodrop::geoip::GeoData::default();
         if trial.is_some() {
+            for filter in &mut self.lost {
+                // Whatever it was tried with, that was something else.
+                filter.trial = None;
+            }
             self.tried = Some(Tried {
                 resolved,
                 freed,
@@ -155,13 +166,19 @@ impl<'a> Care<'a> {
         self.tried = None;
         self.standbys = standbys;
         self.released.clear();
+        self.discard(|_| true);
+        Ok(())
+    }
+
+    /// Removes what waits for interfaces that have gone, with a policy that is not in force any more.
+    pub(super) fn discard(&mut self, is_outdated: impl Fn(&Filter) -> bool) {
         for filter in std::mem::take(&mut self.lost) {
-            // It has the policy before.
-            if let Err(error) = filter.detach() {
+            if !is_outdated(&filter) {
+                self.lost.push(filter);
+            } else if let Err(error) = filter.detach() {
                 warn(error);
             }
         }
-        Ok(())
     }
 
     /// What is filtered and what is waited for, in one line.
@@ -195,7 +212,7 @@ impl<'a> Care<'a> {
     /// Reads everything anew because of SIGHUP, unless that is the tail of a request that was taken up already: a policy on
     /// trial becomes permanent only if somebody says so.
     pub(super) fn reload_on_signal(&mut self) {
-        let asked: Vec<_> = self.filters.iter().filter_map(Filter::asked).collect();
+        let asked: Vec<_> = self.held().filter_map(Filter::asked).collect();
         if asked.is_empty() && self.is_on_trial() {
             warn(
                 "a policy is on trial, so SIGHUP reloads nothing; `geodrop confirm` keeps it, `geodrop reload` puts another \
@@ -217,8 +234,13 @@ impl<'a> Care<'a> {
     /// Whether a policy is on trial.
     fn is_on_trial(&self) -> bool {
         // One that cannot be read is none that could become permanent.
-        let mut filters = self.filters.iter();
-        filters.any(|filter| filter.is_on_trial().unwrap_or_default())
+        self.held()
+            .any(|filter| filter.is_on_trial().unwrap_or_default())
+    }
+
+    /// The filters, also those whose interface has gone: each has a place where requests and trials are.
+    fn held(&self) -> impl Iterator<Item = &Filter> {
+        self.filters.iter().chain(&self.lost)
     }
 
     /// Reads everything anew, tells whoever asked for it, and keeps a failure for `status`.
@@ -232,7 +254,7 @@ impl<'a> Care<'a> {
             warn(format_args!(
                 "the reload failed, and what was in force stays: {why}"
             ));
-            for filter in &self.filters {
+            for filter in self.held() {
                 if let Err(error) = filter.note_failure(&why) {
                     warn(format_args!("{}: {error}", filter.interface.name));
                 }
@@ -271,7 +293,7 @@ impl<'a> Care<'a> {
         if policies.all(|share| share.policy.effective_from.is_none()) {
             return;
         }
-        for filter in self.filters.iter().chain(&self.lost) {
+        for filter in self.held() {
             let name = &filter.interface.name;
             match filter.correct_deadline(Clocks::read()) {
                 Ok(false) => {}
@@ -311,7 +333,7 @@ impl<'a> Care<'a> {
         if let Some(tried) = &mut self.tried {
             tried.failed |= ended;
         }
-        self.failed |= detached;
+        self.taken_away |= detached;
     }
 
     /// Whether the packets' log is to be fetched.
@@ -336,15 +358,13 @@ impl<'a> Care<'a> {
                 self.detach(filter);
             }
         }
-        for filter in std::mem::take(&mut self.lost) {
-            // Of no use to anybody who does not wait for the interface.
-            if let Err(error) = filter.detach() {
-                warn(error);
-            }
-        }
+        // Of no use to anybody who does not wait for the interfaces.
+        self.discard(|_| true);
         self.arguments.filter.pins.root().tidy();
         if self.failed {
             ExitCode::FAILURE
+        } else if self.taken_away {
+            ExitCode::from(TAKEN_AWAY)
         } else {
             ExitCode::SUCCESS
         }

@@ -66,7 +66,7 @@ impl Care<'_> {
                 }
                 Ok((false, false)) => {
                     warn(taken_away(name));
-                    self.failed = true;
+                    self.taken_away = true;
                     self.released.push(filter.interface.index);
                 }
                 Err(error) => {
@@ -159,12 +159,17 @@ impl Care<'_> {
     }
 
     /// Once it is decided whether a policy on trial is to stay, goes by it, or by the one before, also for interfaces that
-    /// appear.
+    /// appear. One whose interface is lost is undecided as any other, until its time is over.
     pub(super) fn end_trial(&mut self) {
-        let is_undecided = |filter: &Filter| !matches!(filter.trial(), Ok(None));
-        if self.tried.is_none() || self.filters.iter().any(is_undecided) {
+        let filters = || self.filters.iter().chain(&self.lost);
+        let mut tried = filters().filter(|filter| filter.trial.is_some());
+        // What cannot be read may yet be confirmed.
+        if self.tried.is_none() || tried.any(|filter| filter.is_on_trial().unwrap_or(true)) {
             return;
         }
+        // Where none is left, nobody confirmed any.
+        let mut tried = filters().filter(|filter| filter.trial.is_some()).peekable();
+        let confirmed = tried.peek().is_some() && tried.all(|filter| is_confirmed(filter));
         let Some(Tried {
             mut resolved,
             failed: false,
@@ -173,6 +178,9 @@ impl Care<'_> {
         else {
             return;
         };
+        if !confirmed {
+            return;
+        }
         let absent = resolved.absent().count();
         let taken_over = resolved
             .look_for_interfaces()
@@ -181,6 +189,7 @@ impl Care<'_> {
                 if resolved.absent().count() == absent {
                     self.standbys = attach::stand_by(&resolved, self.arguments.log_packets)?;
                     self.resolved = Some(resolved);
+                    self.discard(|filter| filter.trial.is_none());
                     Ok(())
                 } else {
                     // One appeared meanwhile, and has the policy before, or none. The guard was asked when the trial began.
@@ -194,4 +203,12 @@ impl Care<'_> {
             ));
         }
     }
+}
+
+/// Whether somebody confirmed a filter that was on trial, and it is still there, or its interface is gone.
+fn is_confirmed(filter: &Filter) -> bool {
+    // Read before it is asked whether it is there: of one that was taken away no trial is left either.
+    matches!(filter.trial(), Ok(None))
+        && (filter.is_attached().unwrap_or_default()
+            || filter.has_lost_its_interface().unwrap_or_default())
 }
