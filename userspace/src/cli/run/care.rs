@@ -239,7 +239,7 @@ impl<'a> Care<'a> {
     }
 
     /// The filters, also those whose interface has gone: each has a place where requests and trials are.
-    fn held(&self) -> impl Iterator<Item = &Filter> {
+    pub(super) fn held(&self) -> impl Iterator<Item = &Filter> {
         self.filters.iter().chain(&self.lost)
     }
 

@@ -161,15 +161,15 @@ impl Care<'_> {
     /// Once it is decided whether a policy on trial is to stay, goes by it, or by the one before, also for interfaces that
     /// appear. One whose interface is lost is undecided as any other, until its time is over.
     pub(super) fn end_trial(&mut self) {
-        let filters = || self.filters.iter().chain(&self.lost);
-        let mut tried = filters().filter(|filter| filter.trial.is_some());
+        let tried = self.held().filter(|filter| filter.trial.is_some());
+        let tried: Vec<_> = tried.collect();
         // What cannot be read may yet be confirmed.
-        if self.tried.is_none() || tried.any(|filter| filter.is_on_trial().unwrap_or(true)) {
+        let is_undecided = |filter: &&Filter| filter.is_on_trial().unwrap_or(true);
+        if self.tried.is_none() || tried.iter().any(is_undecided) {
             return;
         }
         // Where none is left, nobody confirmed any.
-        let mut tried = filters().filter(|filter| filter.trial.is_some()).peekable();
-        let confirmed = tried.peek().is_some() && tried.all(|filter| is_confirmed(filter));
+        let confirmed = !tried.is_empty() && tried.into_iter().all(is_confirmed);
         let Some(Tried {
             mut resolved,
             failed: false,
