@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use clap::Args;
 use geodrop::{
     datapath::{
-        DatapathError,
+        DatapathError, EgressChoice,
         filter::{self, Filter, Order, Request},
         generation::Plan,
         standby::Standby,
@@ -144,6 +144,7 @@ pub(super) fn request<'a>(
             log,
         },
         mode: resolved.mode,
+        egress: EgressChoice::Auto,
         about: share.about.clone(),
         trial,
     }

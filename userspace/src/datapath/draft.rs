@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
+    egress,
     error::DatapathError,
     pins::{GenerationPins, Place, ReportPins},
     report::{self, Prepared},
@@ -60,6 +61,7 @@ impl Drop for Draft {
         // Nothing better can be done about an error here: the next command removes left-overs.
         let _ = self.pins.remove();
         if !self.place.link().exists() {
+            let _ = egress::detach(&self.place);
             let _ = self.place.remove();
         }
     }

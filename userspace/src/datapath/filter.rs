@@ -7,6 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    EgressChoice,
     about::About,
     brief::Turn,
     clock::Clocks,
@@ -28,6 +29,8 @@ pub struct Request<'a> {
     pub plan: Plan<'a>,
     /// In which mode, at the hook XDP.
     pub mode: ModeChoice,
+    /// What is to hold the program that notes what this host begins.
+    pub egress: EgressChoice,
     /// What is kept beside it, for `status`.
     pub about: About,
     /// Whether it gives way to what was there before, unless it is confirmed in this time.

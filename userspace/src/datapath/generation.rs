@@ -416,7 +416,7 @@ impl Generation {
             object::FILTER_NEAR | object::FILTER_TCX_NEAR => {
                 "telling replies takes CAP_PERFMON, which this process does not have"
             }
-            _ => "telling replies takes Linux 6.6 or newer",
+            _ => "telling replies takes Linux 5.18 or newer",
         })
     }
 

@@ -12,13 +12,14 @@
 //! - [`report`]: whom it would affect, while it only counts.
 //! - [`exceptions`]: what is decided for single addresses while it runs.
 //! - [`link_events`]: when interfaces appear, go, or change.
-//! - `egress`: the program that notes what this host begins.
+//! - `egress`: the program that notes what this host begins; `clsact`: where it is before Linux 6.6.
 //! - `link`, [`interface`], `tables`, [`image`], [`fill`], `layout`, `brief`, `cell`, `draft`, `sys`: what these stand on.
 
 pub mod about;
 mod brief;
 mod cell;
 pub mod clock;
+mod clsact;
 mod control;
 pub mod counters;
 mod draft;
@@ -47,6 +48,7 @@ mod sys;
 mod tables;
 pub mod trial;
 
+pub use egress::EgressChoice;
 pub use engine::EngineChoice;
 pub use error::DatapathError;
 pub use link::{Link, ModeChoice, NewLink};

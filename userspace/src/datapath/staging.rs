@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Hook,
+    EgressChoice, Hook,
     about::About,
     brief::Turn,
     cell,
@@ -45,6 +45,7 @@ pub(super) struct Staged {
     present: Option<Present>,
     generation: Generation,
     trial: Option<Duration>,
+    egress: EgressChoice,
     draft: Draft,
     // Last, so that the lock is held while the draft is removed.
     lock: Arc<Lock>,
@@ -74,6 +75,7 @@ impl Staged {
             }
         } else {
             // Left by a filter whose interface went away, or by a process that died half-way.
+            egress::detach(&place)?;
             place.clear()?;
         }
         let draft = Draft::at(place)?;
@@ -87,6 +89,7 @@ impl Staged {
             present,
             generation,
             trial: request.trial,
+            egress: request.egress,
             draft,
             lock,
         })
@@ -105,6 +108,7 @@ impl Staged {
                 interface: interface.name.clone(),
             });
         }
+        egress::detach(&place)?;
         place.clear()?;
         let draft = Draft::at(place)?;
         let report = report::prepare(None, &draft.pins, generation.period_from_now())?;
@@ -115,6 +119,7 @@ impl Staged {
             present: None,
             generation,
             trial: None,
+            egress: EgressChoice::Auto,
             draft,
             lock,
         })
@@ -146,6 +151,7 @@ impl Staged {
             &self.draft.place,
             &self.interface,
             &self.generation,
+            self.egress,
             before.as_ref().and_then(|(_, pins, _)| pins.as_ref()),
         )?;
         let (before, link, mode, fallback) = if let Some((present, pins, replaced)) = before {

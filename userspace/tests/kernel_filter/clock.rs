@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use geodrop::{
     datapath::{
-        Hook, ModeChoice,
+        EgressChoice, Hook, ModeChoice,
         about::About,
         clock::Clocks,
         filter::{self, Filter, Order, Request},
@@ -37,6 +37,7 @@ fn attach(host: &Host, instant: Timestamp) -> Filter {
             log: false,
         },
         mode: ModeChoice::Auto,
+        egress: EgressChoice::Auto,
         about: About {
             effective_from: Some(instant),
             ..About::default()

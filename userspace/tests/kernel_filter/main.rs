@@ -8,6 +8,7 @@
 )]
 
 mod clock;
+mod clsact;
 mod crashes;
 mod engines;
 mod exceptions;

@@ -28,7 +28,7 @@ fn connected(hook: Hook) -> Host {
     host
 }
 
-fn ends() -> [(IpAddr, IpAddr); 2] {
+pub(super) fn ends() -> [(IpAddr, IpAddr); 2] {
     let [first, second] = PEERS.map(|peer| peer.parse().unwrap());
     let [(own, _), (own_6, _)] = HOSTS;
     [
@@ -38,7 +38,7 @@ fn ends() -> [(IpAddr, IpAddr); 2] {
 }
 
 /// Whether a peer that listens is heard on the host: a connection, a word there, a word back.
-fn is_answered_by_tcp(host: &Host, peer: IpAddr) -> bool {
+pub(super) fn is_answered_by_tcp(host: &Host, peer: IpAddr) -> bool {
     let listener = host
         .veth
         .client
@@ -60,7 +60,7 @@ fn is_answered_by_tcp(host: &Host, peer: IpAddr) -> bool {
 }
 
 /// A connection from one end to an address, if it comes about.
-fn connect(host: &Host, from_peer: bool, to: SocketAddr) -> Option<TcpStream> {
+pub(super) fn connect(host: &Host, from_peer: bool, to: SocketAddr) -> Option<TcpStream> {
     let end = if from_peer {
         &host.veth.client
     } else {
@@ -87,7 +87,7 @@ fn sockets(host: &Host, peer: IpAddr, own: IpAddr) -> [UdpSocket; 2] {
 }
 
 /// Whether a datagram of the host's is answered, and heard.
-fn is_answered_by_udp(host: &Host, peer: IpAddr, own: IpAddr) -> bool {
+pub(super) fn is_answered_by_udp(host: &Host, peer: IpAddr, own: IpAddr) -> bool {
     let [far, near] = sockets(host, peer, own);
     near.send_to(b"ping", far.local_addr().unwrap()).unwrap();
     let mut word = [0; 4];
@@ -97,7 +97,7 @@ fn is_answered_by_udp(host: &Host, peer: IpAddr, own: IpAddr) -> bool {
 }
 
 /// Whether a datagram of the peer's, which answers nothing, is heard on the host.
-fn is_heard(host: &Host, peer: IpAddr, own: IpAddr) -> bool {
+pub(super) fn is_heard(host: &Host, peer: IpAddr, own: IpAddr) -> bool {
     let [far, near] = sockets(host, peer, own);
     far.send_to(b"ping", near.local_addr().unwrap()).unwrap();
     near.recv_from(&mut [0; 4]).is_ok()
@@ -105,7 +105,7 @@ fn is_heard(host: &Host, peer: IpAddr, own: IpAddr) -> bool {
 
 /// Lets the host and its peer find each other while there is no filter: IPv6 asks its neighbours from addresses that are
 /// in China too. A first question may come before the kernel listens for it, and the next one comes a second later.
-fn introduced(hook: Hook) -> Host {
+pub(super) fn introduced(hook: Hook) -> Host {
     let host = connected(hook);
     for (peer, own) in ends() {
         assert!(

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::list;
+use super::{list, network_namespace};
 use crate::datapath::{error::DatapathError, sys};
 
 /// The directory of one interface.
@@ -69,6 +69,16 @@ impl Place {
 
     pub(in crate::datapath) fn egress_link(&self) -> PathBuf {
         self.directory.join("egress-link")
+    }
+
+    /// What is to be known of a filter of traffic control at the way out.
+    pub(in crate::datapath) fn egress_filter(&self) -> PathBuf {
+        self.directory.join("egress-filter")
+    }
+
+    /// Whether it is one of the calling thread's network namespace.
+    pub(in crate::datapath) fn is_of_this_namespace(&self) -> Result<bool, DatapathError> {
+        Ok(network_namespace()? == self.namespace)
     }
 
     /// The generations that are pinned here, oldest first.
