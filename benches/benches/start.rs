@@ -24,7 +24,7 @@ use std::{process::ExitCode, time::Duration};
 use criterion::{Criterion, SamplingMode};
 use geodrop::{
     datapath::{
-        DatapathError, Hook, ModeChoice, NewLink,
+        DatapathError, ModeChoice, NewLink,
         generation::{Generation, Plan},
     },
     geoip::{self, Regions},
@@ -103,16 +103,7 @@ fn bench(criterion: &mut Criterion, table: Countries, regions: &Regions, server:
 }
 
 fn load(ruleset: &Ruleset) -> Result<Generation, DatapathError> {
-    Generation::load(Plan {
-        ruleset,
-        engine: Engine::default(),
-        hook: Hook::Xdp,
-        monitor: false,
-        effective_from: None,
-        replies: false,
-        reject: false,
-        log: false,
-    })
+    Generation::load(Plan::by_address(ruleset, Engine::default()))
 }
 
 fn attach(generation: &Generation, server: &End) -> Result<NewLink, DatapathError> {

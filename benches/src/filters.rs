@@ -12,7 +12,7 @@ use aya::{
 };
 use geodrop::{
     datapath::{
-        Hook, ModeChoice, NewLink,
+        ModeChoice, NewLink,
         generation::{Generation, Plan},
         interface::Interface,
         object,
@@ -125,15 +125,12 @@ impl Setting {
             return reference();
         }
         let generation = Generation::load(Plan {
-            ruleset: &Ruleset::new(&self.policy(), regions),
-            engine: Engine::default(),
-            hook: Hook::Xdp,
             monitor: self == Self::Monitor,
             effective_from: (self == Self::EffectiveFrom)
                 .then(|| Timestamp::now() + SignedDuration::from_hours(24)),
             replies: self.knows_replies(),
             reject: self == Self::Reject,
-            log: false,
+            ..Plan::by_address(&Ruleset::new(&self.policy(), regions), Engine::default())
         })?;
         Ok(Program::Filter(Box::new(generation)))
     }

@@ -39,14 +39,12 @@ fn load(hook: Hook) -> Generation {
         ..Policy::default()
     };
     Generation::load(Plan {
-        ruleset: &Ruleset::new(&policy, &Regions::default()),
-        engine: Engine::default(),
         hook,
-        monitor: false,
-        effective_from: None,
-        replies: false,
         reject: true,
-        log: false,
+        ..Plan::by_address(
+            &Ruleset::new(&policy, &Regions::default()),
+            Engine::default(),
+        )
     })
     .expect("loading the filter needs root")
 }

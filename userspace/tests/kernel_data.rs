@@ -13,10 +13,7 @@ mod verdict;
 use std::{collections::BTreeMap, net::IpAddr};
 
 use geodrop::{
-    datapath::{
-        Hook,
-        generation::{Generation, Plan},
-    },
+    datapath::generation::{Generation, Plan},
     geoip::{self, Country, Located, Regions},
     policy::{self, CountryRule, Policy, Ruleset, Verdict},
     range::Address,
@@ -88,17 +85,8 @@ fn compare(policy: &Policy, regions: &Regions, addresses: &[IpAddr]) {
     }
     let ruleset = Ruleset::new(policy, regions);
     for engine in [Engine::Multibit, Engine::Lpm] {
-        let generation = Generation::load(Plan {
-            ruleset: &ruleset,
-            engine,
-            hook: Hook::Xdp,
-            monitor: false,
-            effective_from: None,
-            replies: false,
-            reject: false,
-            log: false,
-        })
-        .expect("loading the filter needs root");
+        let generation = Generation::load(Plan::by_address(&ruleset, engine))
+            .expect("loading the filter needs root");
         for (&address, explained) in addresses.iter().zip(&expected) {
             assert_eq!(
                 admits(&generation, &frame(address)),

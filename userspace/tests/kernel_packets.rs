@@ -16,7 +16,6 @@ mod verdict;
 use geodrop::{
     Action, Slot,
     datapath::{
-        Hook,
         counters::Counters,
         generation::{Generation, Plan},
     },
@@ -41,16 +40,7 @@ fn ruleset() -> Ruleset {
 const ENGINES: [Engine; 2] = [Engine::Multibit, Engine::Lpm];
 
 fn plan(ruleset: &Ruleset, engine: Engine) -> Plan<'_> {
-    Plan {
-        ruleset,
-        engine,
-        hook: Hook::Xdp,
-        monitor: false,
-        effective_from: None,
-        replies: false,
-        reject: false,
-        log: false,
-    }
+    Plan::by_address(ruleset, engine)
 }
 
 fn load(engine: Engine) -> Generation {

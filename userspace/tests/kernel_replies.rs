@@ -60,14 +60,10 @@ impl Host {
         };
         let ruleset = Ruleset::new(&policy, &builder.build().0);
         let generation = Generation::load(Plan {
-            ruleset: &ruleset,
-            engine,
             hook,
             monitor,
-            effective_from: None,
             replies,
-            reject: false,
-            log: false,
+            ..Plan::by_address(&ruleset, engine)
         });
         Self(generation.expect("loading the filter needs root"))
     }

@@ -109,14 +109,10 @@ const PROGRAMS: [(Hook, Engine); 4] = [
 
 fn plan<'a>(policy: &Policy, ruleset: &'a Ruleset, (hook, engine): (Hook, Engine)) -> Plan<'a> {
     Plan {
-        ruleset,
-        engine,
         hook,
         monitor: policy.monitor,
         effective_from: policy.effective_from,
-        replies: false,
-        reject: false,
-        log: false,
+        ..Plan::by_address(ruleset, engine)
     }
 }
 

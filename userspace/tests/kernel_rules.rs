@@ -85,14 +85,10 @@ fn load(policy: &Policy, hook: Hook, engine: Engine) -> Generation {
         builder.add(range, country.parse().unwrap(), line);
     }
     Generation::load(Plan {
-        ruleset: &Ruleset::new(policy, &builder.build().0),
-        engine,
         hook,
         monitor: policy.monitor,
         effective_from: policy.effective_from,
-        replies: false,
-        reject: false,
-        log: false,
+        ..Plan::by_address(&Ruleset::new(policy, &builder.build().0), engine)
     })
     .expect("loading the filter needs root")
 }

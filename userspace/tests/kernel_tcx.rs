@@ -49,14 +49,12 @@ impl Host {
     fn new(monitor: bool) -> Self {
         let load = |regions: &Regions, monitor| {
             Generation::load(Plan {
-                ruleset: &Ruleset::new(&Policy::default(), regions),
-                engine: Engine::default(),
                 hook: Hook::Tcx,
                 monitor,
-                effective_from: None,
-                replies: false,
-                reject: false,
-                log: false,
+                ..Plan::by_address(
+                    &Ruleset::new(&Policy::default(), regions),
+                    Engine::default(),
+                )
             })
             .expect("loading the filter needs root")
         };

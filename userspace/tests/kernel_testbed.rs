@@ -18,7 +18,7 @@ use std::{
 
 use geodrop::{
     datapath::{
-        DatapathError, Hook, ModeChoice,
+        DatapathError, ModeChoice,
         generation::{Generation, Plan},
         interface::{Interface, Mode},
     },
@@ -52,16 +52,10 @@ fn denying(prefixes: &[&str]) -> Generation {
             .collect(),
         ..Policy::default()
     };
-    Generation::load(Plan {
-        ruleset: &Ruleset::new(&policy, &Regions::default()),
-        engine: Engine::default(),
-        hook: Hook::Xdp,
-        monitor: false,
-        effective_from: None,
-        replies: false,
-        reject: false,
-        log: false,
-    })
+    Generation::load(Plan::by_address(
+        &Ruleset::new(&policy, &Regions::default()),
+        Engine::default(),
+    ))
     .unwrap()
 }
 

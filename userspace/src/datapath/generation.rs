@@ -58,6 +58,23 @@ pub struct Plan<'a> {
     pub log: bool,
 }
 
+impl<'a> Plan<'a> {
+    /// A filter at the hook XDP that judges by address alone, and drops from now on.
+    #[must_use]
+    pub const fn by_address(ruleset: &'a Ruleset, engine: Engine) -> Self {
+        Self {
+            ruleset,
+            engine,
+            hook: Hook::Xdp,
+            monitor: false,
+            effective_from: None,
+            replies: false,
+            reject: false,
+            log: false,
+        }
+    }
+}
+
 /// A loaded program with its filled tables.
 #[derive(Debug)]
 pub struct Generation {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::{
     datapath::{
-        DatapathError, EngineChoice, Hook, ModeChoice,
+        DatapathError, EngineChoice, ModeChoice,
         counters::Counters,
         generation::{self, Generation},
         interface::Mode,
@@ -108,18 +108,8 @@ pub fn run(plan: &Plan<'_>, mut tell: impl FnMut(Stage)) -> Result<Outcome, Demo
     privileges::check()?;
     tell(Stage::Preparing);
     let ruleset = Ruleset::new(plan.policy, plan.data);
-    let (filter, _) = EngineChoice::Auto.try_with(|engine| {
-        Generation::load(generation::Plan {
-            ruleset: &ruleset,
-            engine,
-            hook: Hook::Xdp,
-            monitor: false,
-            effective_from: None,
-            replies: false,
-            reject: false,
-            log: false,
-        })
-    })?;
+    let (filter, _) = EngineChoice::Auto
+        .try_with(|engine| Generation::load(generation::Plan::by_address(&ruleset, engine)))?;
     let veth = Veth::new(Settings::default())?;
     let End { interface, .. } = &veth.server;
     let attached = veth

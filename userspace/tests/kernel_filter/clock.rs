@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use geodrop::{
     datapath::{
-        EgressChoice, Hook, ModeChoice,
+        EgressChoice, ModeChoice,
         about::About,
         clock::Clocks,
         filter::{self, Filter, Order, Request},
@@ -27,14 +27,8 @@ fn attach(host: &Host, instant: Timestamp) -> Filter {
     let ruleset = Ruleset::new(&Policy::default(), &data.regions);
     let request = Request {
         plan: Plan {
-            ruleset: &ruleset,
-            engine: Engine::default(),
-            hook: Hook::Xdp,
-            monitor: false,
             effective_from: Some(instant),
-            replies: false,
-            reject: false,
-            log: false,
+            ..Plan::by_address(&ruleset, Engine::default())
         },
         mode: ModeChoice::Auto,
         egress: EgressChoice::Auto,

@@ -32,14 +32,8 @@ fn attach(
     let ruleset = Ruleset::new(&Policy::default(), &data.regions);
     let request = Request {
         plan: Plan {
-            ruleset: &ruleset,
-            engine: Engine::default(),
-            hook: Hook::Xdp,
-            monitor: false,
-            effective_from: None,
             replies,
-            reject: false,
-            log: false,
+            ..Plan::by_address(&ruleset, Engine::default())
         },
         mode: ModeChoice::Native,
         egress: EgressChoice::Clsact,

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use geodrop::{
     datapath::{
-        Hook, ModeChoice, NewLink,
+        ModeChoice, NewLink,
         counters::Counters,
         generation::{Generation, Plan},
     },
@@ -52,16 +52,10 @@ fn generation(countries: &str, engine: Engine) -> Generation {
         countries: CountryRule::Block(codes.collect()),
         ..Policy::default()
     };
-    Generation::load(Plan {
-        ruleset: &Ruleset::new(&policy, &builtin().unwrap().regions),
+    Generation::load(Plan::by_address(
+        &Ruleset::new(&policy, &builtin().unwrap().regions),
         engine,
-        hook: Hook::Xdp,
-        monitor: false,
-        effective_from: None,
-        replies: false,
-        reject: false,
-        log: false,
-    })
+    ))
     .unwrap()
 }
 

@@ -12,10 +12,7 @@ use super::{
     policy::{AMERICA, CHINA, File},
 };
 use geodrop::{
-    datapath::{
-        Hook,
-        generation::{Generation, Plan},
-    },
+    datapath::generation::{Generation, Plan},
     geoip::Regions,
     policy::{Policy, Ruleset},
     table::Engine,
@@ -97,16 +94,7 @@ fn the_program_for_older_kernels_says_that_it_takes_perfmon() {
         .difference(CapabilitySet::PERFMON | CapabilitySet::SYS_ADMIN);
     set_capabilities(None, CapabilitySets { effective, ..sets }).unwrap();
     let ruleset = Ruleset::new(&Policy::default(), &Regions::default());
-    let plan = Plan {
-        ruleset: &ruleset,
-        engine: Engine::default(),
-        hook: Hook::Xdp,
-        monitor: false,
-        effective_from: None,
-        replies: false,
-        reject: false,
-        log: false,
-    };
+    let plan = Plan::by_address(&ruleset, Engine::default());
     let error = Generation::load_without_frags(plan)
         .unwrap_err()
         .to_string();

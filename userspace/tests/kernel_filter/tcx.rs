@@ -22,14 +22,12 @@ impl Other {
     /// Before all that are at the hook, where it takes several.
     fn at(host: &Host, hook: Hook) -> Self {
         let program = Generation::load(Plan {
-            ruleset: &Ruleset::new(&Policy::default(), &Regions::default()),
-            engine: Engine::default(),
             hook,
             monitor: true,
-            effective_from: None,
-            replies: false,
-            reject: false,
-            log: false,
+            ..Plan::by_address(
+                &Ruleset::new(&Policy::default(), &Regions::default()),
+                Engine::default(),
+            )
         });
         let (program, server) = (program.unwrap(), &host.veth.server);
         let attached =
