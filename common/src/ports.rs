@@ -28,6 +28,15 @@ impl Protocol {
             _ => None,
         }
     }
+
+    /// Its number in IP headers.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Tcp => TCP,
+            Self::Udp => UDP,
+        }
+    }
 }
 
 /// How many words the map has.

@@ -1,7 +1,9 @@
 //! Rule sets of random data and policies, held against the rules as a person applies them.
 
-// Whatever fails here is a failed test.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot have what it needs has failed"
+)]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,7 +1,9 @@
 //! Rule sets of the real world, held against the rules as a person applies them: at every boundary.
 
-// Whatever fails here is a failed test.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot have what it needs has failed"
+)]
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -1,7 +1,9 @@
 //! The world as a multibit trie, looked up in as the kernel does, held against a plain search in its ranges.
 
-// Whatever fails here is a failed test.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot have what it needs has failed"
+)]
 
 use geodrop::{
     Class, geoip,

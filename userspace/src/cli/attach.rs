@@ -8,6 +8,7 @@ use geodrop::{
         DatapathError, EgressChoice,
         filter::{self, Filter, Order, Request},
         generation::Plan,
+        reload::Session,
         standby::Standby,
     },
     policy::{CountryRule, Refusal, Replies},
@@ -44,14 +45,24 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         &arguments.filter,
         &resolved,
         false,
-        arguments.filter.confirm,
-        arguments.filter.force,
+        &arguments.filter.terms(),
         &[],
     )?;
     for filter in attached.filters {
         say(announcement(&filter, &resolved));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// On which terms a policy is put in force.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Terms {
+    /// For how long it is on trial, if it is.
+    pub(super) trial: Option<Duration>,
+    /// Whether the lock-out guard is overridden.
+    pub(super) force: bool,
+    /// Sessions to be guarded that this process need not see.
+    pub(super) sessions: Vec<Session>,
 }
 
 /// What came of attaching.
@@ -67,15 +78,15 @@ pub(super) fn attach(
     options: &FilterOptions,
     resolved: &Resolved,
     log: bool,
-    trial: Option<Duration>,
-    force: bool,
+    terms: &Terms,
     held: &[Filter],
 ) -> anyhow::Result<Attached> {
     let root = options.pins.root();
     if root.prepare()? {
         warn("mounted the bpf file system, which was missing, at /sys/fs/bpf");
     }
-    guard::check(resolved, force).inspect_err(|_| root.tidy())?;
+    guard::check(resolved, terms).inspect_err(|_| root.tidy())?;
+    let trial = terms.trial;
     let (attached, reason) = resolved.engine.try_with(|engine| {
         // On trial is only what can be seen at work.
         let standbys = match trial {

@@ -79,7 +79,7 @@ fn report(path: &Path) -> Report {
     let mut report = Report::new(path.display().to_string());
     let configuration = match config::read(path) {
         Ok(configuration) => configuration,
-        Err(ConfigError::Invalid(Invalid(problems))) => {
+        Err(ConfigError::Invalid(Invalid { problems, .. })) => {
             report.errors = problems.iter().map(Finding::from).collect();
             return report;
         }

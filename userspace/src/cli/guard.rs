@@ -4,24 +4,27 @@ use std::net::IpAddr;
 
 use anyhow::Context as _;
 use geodrop::{
-    datapath::interface::Interface,
+    datapath::{interface::Interface, reload::Session},
     geoip::Country,
-    guard::{self, Bystanders, Refusal},
+    guard::{self, Bystanders, Peer, Refusal, Role, Service},
+    policy::Protocol,
 };
 
 use super::{
+    attach::Terms,
     options::{Resolved, Share},
     warn,
 };
 
 /// Refuses policies that would cut off whom the host or its admin cannot do without; with `force`, tells of them. Others
 /// whom they cut off are who they are for: they are counted. What only monitors cuts nobody off.
-pub(super) fn check(resolved: &Resolved, force: bool) -> anyhow::Result<()> {
+pub(super) fn check(resolved: &Resolved, terms: &Terms) -> anyhow::Result<()> {
+    let force = terms.force;
     let mut refusal = Refusal {
         endangered: Vec::new(),
     };
     for share in resolved.shares.iter().filter(|share| !share.policy.monitor) {
-        match look(resolved, share) {
+        match look(resolved, share, &terms.sessions) {
             Ok(endangered) => refusal.endangered.extend(endangered),
             Err(error) if force => warn(super::describe(&error)),
             Err(error) => {
@@ -64,12 +67,20 @@ pub(super) fn check_addresses(
 }
 
 /// Those whom a policy endangers.
-fn look(resolved: &Resolved, share: &Share) -> anyhow::Result<Vec<guard::Endangered>> {
+fn look(
+    resolved: &Resolved,
+    share: &Share,
+    sessions: &[Session],
+) -> anyhow::Result<Vec<guard::Endangered>> {
     let Share {
         interfaces, policy, ..
     } = share;
-    let peers = guard::peers(interfaces).context("looking for whom a filter must not cut off")?;
-    if !peers.unseen.is_empty() {
+    let mut peers =
+        guard::peers(interfaces).context("looking for whom a filter must not cut off")?;
+    let told = sessions.iter().map(told);
+    let told: Vec<_> = told.filter(|peer| !peers.has(peer)).collect();
+    peers.guarded.extend(told);
+    if sessions.is_empty() && !peers.unseen.is_empty() {
         let unseen: Vec<_> = peers.unseen.iter().map(ToString::to_string).collect();
         warn(format_args!(
             "note: sessions held by others are not guarded, since this process may not read their connections, which takes \
@@ -82,6 +93,39 @@ fn look(resolved: &Resolved, share: &Share) -> anyhow::Result<Vec<guard::Endange
         tell(&bystanders);
     }
     Ok(guard::endangered(policy, &resolved.data, &peers))
+}
+
+/// The sessions that this process holds or knows of, whose packets come through these interfaces, for another process to
+/// guard.
+pub(super) fn sessions(interfaces: &[Interface]) -> anyhow::Result<Vec<Session>> {
+    let peers = guard::peers(interfaces)
+        .context("looking for whom a filter must not cut off; --force goes without")?;
+    let sessions = peers.guarded.into_iter().filter_map(|peer| {
+        matches!(peer.role, Role::Session(_) | Role::Login(_)).then(|| Session {
+            name: peer.role.to_string(),
+            address: peer.address,
+            service: peer
+                .service
+                .map(|service| (service.protocol.number(), service.local_port)),
+        })
+    });
+    Ok(sessions.collect())
+}
+
+/// A session that somebody else holds.
+fn told(session: &Session) -> Peer {
+    let service = session.service.and_then(|(protocol, local_port)| {
+        let protocol = Protocol::of_number(protocol)?;
+        Some(Service {
+            protocol,
+            local_port,
+        })
+    });
+    Peer {
+        role: Role::Told(session.name.clone()),
+        address: session.address,
+        service,
+    }
 }
 
 fn tell(bystanders: &[Bystanders]) {

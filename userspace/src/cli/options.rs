@@ -26,7 +26,7 @@ use geodrop::{
 };
 use jiff::Timestamp;
 
-use super::{PinOptions, Usage, time, warn};
+use super::{PinOptions, Usage, attach::Terms, time, warn};
 use data::{missing_families, refuse_countries_without_data};
 use policy::Said;
 pub(super) use policy::word;
@@ -183,6 +183,20 @@ impl FilterOptions {
     /// The policy file, if one is given.
     pub(super) fn config(&self) -> Option<&Path> {
         self.policy.config()
+    }
+
+    /// The files that are named, as far as that can be told: something may be wrong with them.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.policy.named_files()
+    }
+
+    /// On which terms the policy is to be put in force.
+    pub(super) fn terms(&self) -> Terms {
+        Terms {
+            trial: self.confirm,
+            force: self.force,
+            sessions: Vec::new(),
+        }
     }
 
     /// Looks everything up that the options name, the interfaces included.

@@ -7,9 +7,12 @@ use std::{
 };
 
 use clap::Args;
-use geodrop::datapath::{reload::Runner, status};
+use geodrop::datapath::{
+    reload::{Request, Runner, Session},
+    status,
+};
 
-use super::{PinOptions, options, say, time, warn};
+use super::{PinOptions, guard, options, say, time, warn};
 
 /// Let a running `geodrop run --config` read its policy anew
 ///
@@ -49,7 +52,13 @@ pub(super) struct Arguments {
 const POLL: Duration = Duration::from_millis(20);
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let asking = Asking::of(runners(arguments)?, arguments.confirm, arguments.force)?;
+    let runners = runners(arguments)?;
+    let request = Request {
+        trial: arguments.confirm,
+        force: arguments.force,
+        sessions: sessions(&runners, arguments.force)?,
+    };
+    let asking = Asking::of(runners, &request)?;
     let deadline = Instant::now() + arguments.timeout;
     let on_trial = arguments.confirm.map_or_else(String::new, |time| {
         format!(
@@ -108,6 +117,21 @@ fn runners(arguments: &Arguments) -> anyhow::Result<Vec<Runner>> {
     Ok(runners)
 }
 
+/// The sessions that the new policy must not cut off: those who look after filters may not see them.
+fn sessions(runners: &[Runner], force: bool) -> anyhow::Result<Vec<Session>> {
+    let interfaces: Vec<_> = runners
+        .iter()
+        .map(|runner| runner.interface.clone())
+        .collect();
+    match guard::sessions(&interfaces) {
+        Err(error) if force => {
+            warn(super::describe(&error));
+            Ok(Vec::new())
+        }
+        sessions => sessions,
+    }
+}
+
 /// Waits for what comes of a reload.
 fn outcome(runner: &Runner, deadline: Instant) -> anyhow::Result<()> {
     let process = runner.process;
@@ -142,13 +166,13 @@ struct Asking {
 
 impl Asking {
     /// Leaves all requests, and then lets the processes know, each once.
-    fn of(runners: Vec<Runner>, trial: Option<Duration>, force: bool) -> anyhow::Result<Self> {
+    fn of(runners: Vec<Runner>, request: &Request) -> anyhow::Result<Self> {
         let mut asking = Self {
             runners,
             signalled: Vec::new(),
         };
         for runner in &asking.runners {
-            runner.ask(trial, force)?;
+            runner.ask(request)?;
         }
         for runner in &asking.runners {
             if !asking.signalled.contains(&runner.process) {

@@ -5,7 +5,10 @@ use std::{io, process::ExitCode};
 use clap::Args;
 use geodrop::{
     Counter, Reach,
-    datapath::report::{self, Affected, Origin, Period, Ports},
+    datapath::{
+        DatapathError,
+        report::{self, Affected, Origin, Period, Ports},
+    },
     geoip::Country,
     policy::config::protocol_text,
     sketch::STANDARD_ERROR,
@@ -181,10 +184,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let now = Timestamp::now();
     let mut interfaces = Vec::new();
     for interface in options::filtered(&root, &arguments.interface)? {
-        match report::read(&root, &interface)? {
-            Some(report) => interfaces.push(InterfaceReport::of(report, now)),
-            None if arguments.interface.is_empty() => {}
-            None => return Err(no_report(&interface.name)),
+        match report::read(&root, &interface) {
+            Ok(Some(report)) => interfaces.push(InterfaceReport::of(report, now)),
+            // Detached since it was looked for, perhaps.
+            Ok(None) | Err(DatapathError::NotAttached { .. }) if arguments.interface.is_empty() => {
+            }
+            Ok(None) => return Err(no_report(&interface.name)),
+            Err(error) => return Err(error.into()),
         }
     }
     if interfaces.is_empty() {

@@ -1,5 +1,6 @@
 //! `geodrop run`: filter in the foreground.
 
+mod abandoned;
 mod care;
 mod events;
 mod files;
@@ -34,6 +35,9 @@ use super::{options::FilterOptions, warn};
 ///
 /// With --config, SIGHUP (and `geodrop reload`, which waits for the outcome) reads everything anew and replaces the
 /// filter in one step. Where that fails, what was in force stays in force. Without --config, SIGHUP ends the run.
+///
+/// Started again after it died during a trial, it waits until that is decided, and puts nothing in force that nobody
+/// confirmed.
 ///
 /// Exit status 3: a filter is off because somebody else took it away, or because nobody confirmed it.
 #[derive(Debug, Args)]
@@ -77,8 +81,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // unseen.
     let mut events = runtime.block_on(async { Events::new(arguments) })?;
 
-    let mut care = Care::of(arguments)?;
     let mut manager = Manager::default();
+    let next = || runtime.block_on(events.next(false));
+    if let Some(status) = abandoned::wait(arguments, &mut manager, next)? {
+        return Ok(status);
+    }
+    let mut care = Care::of(arguments)?;
     manager.ready(care.summary());
     while care.goes_on() {
         // What is done about an event asks the kernel things that take event loops of their own.

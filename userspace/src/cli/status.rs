@@ -87,7 +87,7 @@ struct TrialReport {
 }
 
 impl From<Trial> for TrialReport {
-    fn from(Trial { left, before }: Trial) -> Self {
+    fn from(Trial { left, before, .. }: Trial) -> Self {
         Self {
             until: left.and_then(time::from_now),
             left,

@@ -33,6 +33,8 @@ pub struct About {
     pub effective_from: Option<Timestamp>,
     /// How many ranges its rule set has.
     pub ranges: Ranges,
+    /// Whether the process that made it was to look after it.
+    pub attended: bool,
     /// The configuration that it was read from, if there was one.
     pub config: Option<PathBuf>,
     /// The data that its rule set was made from.
@@ -71,6 +73,7 @@ impl Default for About {
             only: Vec::new(),
             effective_from: None,
             ranges: Ranges::default(),
+            attended: false,
             config: None,
             geoip: Vec::new(),
         }

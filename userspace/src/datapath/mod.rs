@@ -15,6 +15,7 @@
 //! - `egress`: the program that notes what this host begins; `clsact`: where it is before Linux 6.6.
 //! - `link`, [`interface`], `tables`, [`image`], [`fill`], `layout`, `brief`, `cell`, `draft`, `sys`: what these stand on.
 
+pub mod abandoned;
 pub mod about;
 mod brief;
 mod cell;

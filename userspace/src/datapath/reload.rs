@@ -4,7 +4,7 @@
 //! request up, and when the new generation is in force, or the old one stays because of a failure, it removes the request.
 //! What the last failure was is kept until something succeeds.
 
-use std::{fs, time::Duration};
+use std::{fs, net::IpAddr, time::Duration};
 
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
@@ -65,13 +65,26 @@ pub enum ReloadError {
 }
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct Request {
+pub struct Request {
     /// For how long the new generation is on trial.
-    trial: Option<Duration>,
+    pub trial: Option<Duration>,
     /// Whether the lock-out guard is overridden.
-    force: bool,
+    pub force: bool,
+    /// The sessions of whoever asks: the process that looks after a filter need not be allowed to see them.
+    pub sessions: Vec<Session>,
+}
+
+/// A session that whoever asks for a reload holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// What it is, in words.
+    pub name: String,
+    /// Its other end.
+    pub address: IpAddr,
+    /// The number of its protocol in IP headers, and its port at this host.
+    pub service: Option<(u8, u16)>,
 }
 
 /// A process that looks after the filter of an interface, and makes it anew when asked to.
@@ -129,8 +142,8 @@ impl Runner {
     /// # Errors
     ///
     /// When it cannot be pinned.
-    pub fn ask(&self, trial: Option<Duration>, force: bool) -> Result<(), DatapathError> {
-        cell::replace(&self.place.request(), &Request { trial, force })
+    pub fn ask(&self, request: &Request) -> Result<(), DatapathError> {
+        cell::replace(&self.place.request(), request)
     }
 
     /// Lets the process know that something is asked of it.
@@ -182,10 +195,8 @@ impl Runner {
 #[derive(Debug)]
 pub struct Asked {
     place: Place,
-    /// For how long the new generation is to be on trial.
-    pub trial: Option<Duration>,
-    /// Whether the lock-out guard is overridden.
-    pub force: bool,
+    /// What it asks for.
+    pub request: Request,
 }
 
 impl Asked {
@@ -202,10 +213,9 @@ impl Filter {
     pub fn asked(&self) -> Option<Asked> {
         // What cannot be read comes from another version; that something is asked for is clear.
         let request: Option<Request> = cell::read(&self.place.request()).unwrap_or_default();
-        request.map(|Request { trial, force }| Asked {
+        request.map(|request| Asked {
             place: self.place.clone(),
-            trial,
-            force,
+            request,
         })
     }
 

@@ -93,25 +93,9 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// When the kernel refuses. What is pinned of the filter is gone then, and the interface unfiltered.
+    /// [`DatapathError::NotAttached`] if somebody removed what is pinned of it; otherwise when the kernel refuses, and then
+    /// this may be tried again.
     pub fn return_to(
-        mut self,
-        root: &Root,
-        interface: &Interface,
-        mode: ModeChoice,
-    ) -> Result<Self, DatapathError> {
-        match self.relink(root, interface, mode) {
-            Ok(()) => Ok(self),
-            Err(error) => {
-                // Half a filter is of no use to anybody.
-                let _ = egress::detach(&self.place);
-                let _ = self.place.remove();
-                Err(error)
-            }
-        }
-    }
-
-    fn relink(
         &mut self,
         root: &Root,
         interface: &Interface,
@@ -139,11 +123,12 @@ impl Filter {
             interface: interface.name.clone(),
         })?;
         egress::detach(&self.place)?;
-        remove_pin(&path)?;
         egress::renew(&self.place, interface, &pins)?;
         let program = sys::object::open_pin(&pins.program())
             .map_err(DatapathError::pin("opening", pins.program()))?;
         let new = Link::create(program.as_fd(), interface, self.generation.hook(), mode)?;
+        // Not before: it tells which program was in force.
+        remove_pin(&path)?;
         self.link = new.link.info()?.id;
         new.link.pin(&path)?;
         self.interface = interface.clone();

@@ -167,6 +167,7 @@ fn pins_of(
         Some(Trial {
             left: None,
             before: Some(number),
+            ..
         }) => {
             let mut generations = place.generations()?.into_iter();
             Ok(generations.find(|pins| pins.number == number))

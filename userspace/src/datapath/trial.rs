@@ -19,6 +19,7 @@ use std::{
 };
 
 use super::{
+    about::About,
     brief::Turn,
     clock, control, egress,
     error::DatapathError,
@@ -36,6 +37,8 @@ pub struct Trial {
     pub left: Option<Duration>,
     /// The generation before it; `None` if there was no filter.
     pub before: Option<u64>,
+    /// Whether the process that began it was to look after it.
+    pub attended: bool,
 }
 
 /// What became of a trial that nobody confirmed.
@@ -138,6 +141,7 @@ impl Pinned {
         Ok(Some(Trial {
             left: clock::until(self.until),
             before,
+            attended: About::read(&self.pins.about())?.attended,
         }))
     }
 

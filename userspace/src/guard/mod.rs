@@ -62,6 +62,13 @@ pub struct Peers {
 }
 
 impl Peers {
+    /// Whether a peer is guarded already, whatever it is to this host.
+    #[must_use]
+    pub fn has(&self, peer: &Peer) -> bool {
+        let mut guarded = self.guarded.iter();
+        guarded.any(|other| (other.address, other.service) == (peer.address, peer.service))
+    }
+
     /// Whether a session of this administrator was found, wherever its packets come through.
     #[must_use]
     pub fn has_session(&self) -> bool {
@@ -88,6 +95,8 @@ pub enum Role {
     Session(Process),
     /// The other end of another login of the same user, or of anybody's where it is not known whose this process is.
     Login(Process),
+    /// The other end of a session of whoever asked this process for something, in their words.
+    Told(String),
     /// A router for everything.
     Gateway {
         /// The interface that it is behind.
@@ -107,6 +116,7 @@ impl fmt::Display for Role {
         match self {
             Self::Session(process) => write!(f, "your session ({process})"),
             Self::Login(process) => write!(f, "another login, perhaps yours ({process})"),
+            Self::Told(name) => write!(f, "{name}"),
             Self::Gateway { interface } => write!(f, "the default gateway of {interface}"),
             Self::NameServer => write!(f, "a name server"),
             Self::OwnAddress { interface } => {

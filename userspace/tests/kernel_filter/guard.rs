@@ -2,7 +2,10 @@
 
 use std::{fs, process::Command};
 
-use super::host::{BLOCKED, Host};
+use super::{
+    host::{BLOCKED, Host},
+    policy::{AMERICA, CHINA, File},
+};
 
 /// A host in China: its default gateway, and with it its own address, are there.
 fn in_china() -> Host {
@@ -97,6 +100,32 @@ fn a_reload_is_guarded_too() {
     );
     assert!(host.admits(BLOCKED));
     let (status, said) = host.guarded(&["reload", "--force"]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(!host.admits(BLOCKED));
+}
+
+#[test]
+fn a_session_that_the_process_cannot_see_is_guarded_for_who_asks_for_a_reload() {
+    let host = Host::new();
+    host.ip(&["addr", "add", "192.0.2.1/24", "dev", "server"]);
+    host.ip(&["route", "add", "1.0.1.0/24", "dev", "server"]);
+    let file = File::new(AMERICA);
+    let _run = host.run_guarded(&["-i", "server", "--config", file.path()]);
+    file.write(CHINA);
+    let reload = |session: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_geodrop"));
+        command.args(["reload", "--pin-root"]).arg(&host.pins);
+        command.envs(session.map(|session| ("SSH_CONNECTION", session)));
+        let output = host.veth.server.run(|| command.output()).unwrap().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), said)
+    };
+    let (status, said) = reload(Some("1.0.1.7 50000 192.0.2.1 22"));
+    assert_eq!(status, Some(1));
+    assert!(said.contains("your session"), "{said}");
+    assert!(said.contains("at tcp/22: 1.0.1.7 in China (CN)"), "{said}");
+    assert!(host.admits(BLOCKED));
+    let (status, said) = reload(None);
     assert_eq!(status, Some(0), "{said}");
     assert!(!host.admits(BLOCKED));
 }

@@ -245,16 +245,21 @@ impl Host {
 
     /// Starts `geodrop run` on the host, and waits until it says on standard error that an interface is not there.
     pub(crate) fn run_without(&self, interface: &str, arguments: &[&str]) -> Run {
+        self.run_until(&format!("{interface} is not there"), arguments)
+    }
+
+    /// Starts `geodrop run` on the host, and waits until it says something on standard error that begins like this.
+    pub(crate) fn run_until(&self, said: &str, arguments: &[&str]) -> Run {
         let mut command = self.command(&[&["run"], arguments].concat());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut run = self.spawn(command);
         let mut error = BufReader::new(run.child.stderr.take().unwrap());
-        let expected = format!("geodrop: {interface} is not there");
+        let expected = format!("geodrop: {said}");
         let mut line = String::new();
         while !line.starts_with(&expected) {
             line.clear();
             let length = error.read_line(&mut line).unwrap();
-            assert!(length > 0, "it does not say that {interface} is not there");
+            assert!(length > 0, "it does not say `{said}`");
         }
         run.child.stderr = Some(error.into_inner());
         run

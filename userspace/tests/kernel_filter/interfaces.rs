@@ -2,6 +2,12 @@
 
 use std::{net::Ipv4Addr, thread, time::Duration};
 
+use aya::{
+    EbpfLoader,
+    programs::{Xdp, XdpMode},
+};
+use geodrop::datapath::object;
+
 use super::{
     host::{BLOCKED, Host, OTHER, Run},
     policy::{AMERICA, CHINA, File},
@@ -333,4 +339,64 @@ fn status_tells_of_an_interface_that_is_waited_for() {
     assert!(!host.pins.exists());
     host.plug_in();
     assert_eq!(host.attached(), None);
+}
+
+#[test]
+fn an_interface_that_cannot_be_filtered_when_it_returns_is_tried_again() {
+    let mut host = Host::new();
+    let mut run = host.run(&[]);
+    assert!(!host.admits(BLOCKED));
+    host.unplug();
+    run.signal(Signal::STOP);
+    host.plug_in();
+    // The hook is taken, for now.
+    let mut other = EbpfLoader::new().load(object::GENERATOR).unwrap();
+    let program: &mut Xdp = other.program_mut("generate").unwrap().try_into().unwrap();
+    program.load().unwrap();
+    let index = host.veth.server.interface.index;
+    let attach = || program.attach_to_if_index(index, XdpMode::Driver);
+    let link = host.veth.server.run(attach).unwrap().unwrap();
+    run.signal(Signal::CONT);
+    // Time for several tries.
+    thread::sleep(Duration::from_millis(2500));
+    assert_eq!(
+        host.attached().unwrap().program,
+        program.info().unwrap().id()
+    );
+    program.detach(link).unwrap();
+    announcement(&mut run);
+
+    assert!(!host.admits(BLOCKED));
+    assert!(host.admits(OTHER));
+    assert_eq!(host.filter()["counters"]["CN"]["packets"], 2);
+    let said = end(run);
+    assert_eq!(said.matches("it is tried again").count(), 1, "{said}");
+    host.assert_free();
+}
+
+#[test]
+fn an_interface_that_a_policy_on_trial_does_not_name_is_filtered_until_that_is_confirmed() {
+    let host = Host::new();
+    let file = File::new(&format!("interfaces = [\"server\", \"lo\"]\n{CHINA}"));
+    let run = host.run_with(&["--config", file.path()]);
+    let filtered = || host.status()["interfaces"].as_array().unwrap().len();
+    file.write(&format!("interfaces = [\"lo\"]\n{AMERICA}"));
+    host.succeed(&["reload", "--confirm", "2s"]);
+    assert_eq!(filtered(), 2);
+    assert!(!host.admits(BLOCKED));
+    thread::sleep(Duration::from_millis(3500));
+    assert_eq!(filtered(), 2);
+    assert!(!host.admits(BLOCKED));
+
+    host.succeed(&["reload", "--confirm", "5m"]);
+    assert!(!host.admits(BLOCKED));
+    host.succeed(&["confirm", "-i", "lo"]);
+    let mut tries = 0..100;
+    assert!(tries.any(|_| {
+        thread::sleep(Duration::from_millis(100));
+        filtered() == 1
+    }));
+    assert!(host.admits(BLOCKED));
+    end(run);
+    host.assert_free();
 }

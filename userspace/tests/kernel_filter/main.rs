@@ -7,6 +7,7 @@
     reason = "a test that cannot have what it needs has failed"
 )]
 
+mod abandoned;
 mod clock;
 mod clsact;
 mod crashes;

@@ -129,6 +129,25 @@ fn a_run_that_watches_its_files_reloads_by_itself() {
 }
 
 #[test]
+fn a_run_that_watches_its_files_learns_of_those_that_a_failed_reload_names() {
+    let host = Host::new();
+    let file = File::new(CHINA);
+    let run = start(&host, &file, &["--watch"]);
+    let list = tempfile::NamedTempFile::new().unwrap();
+    fs::write(list.path(), "1.2.3\n").unwrap();
+    file.write(&format!(
+        "{CHINA}deny = [\"file:{}\"]\n",
+        list.path().display()
+    ));
+    assert_eventually(|| !host.filter()["reload_failure"].is_null());
+    assert!(host.admits(OTHER));
+    // Nobody touches the configuration.
+    fs::write(list.path(), format!("{OTHER}\n")).unwrap();
+    assert_eventually(|| !host.admits(OTHER));
+    drop(run);
+}
+
+#[test]
 fn sighup_makes_no_trial_permanent_and_reloads_otherwise() {
     let host = Host::new();
     let file = File::new(CHINA);

@@ -10,7 +10,10 @@ use geodrop::{
     geoip::{GeoData, Origin},
     policy::{
         CountryRule, Unknown,
-        config::{self, Choice, Configuration, Countries, FILE, GeoipSettings, Placed, Settings},
+        config::{
+            self, Choice, ConfigError, Configuration, Countries, FILE, GeoipSettings, Placed,
+            Settings,
+        },
         groups::{Groups, Members},
     },
 };
@@ -127,6 +130,21 @@ impl PolicyOptions {
             flags,
             geoip,
         })
+    }
+
+    /// The files that are named, as far as that can be told: something may be wrong with them.
+    pub(super) fn named_files(&self) -> Vec<PathBuf> {
+        let read = self.config.as_ref().map(|path| config::read(path));
+        let configuration = match read {
+            Some(Ok(configuration)) => configuration,
+            Some(Err(ConfigError::Invalid(invalid))) => Configuration {
+                files: invalid.files,
+                ..Configuration::default()
+            },
+            Some(Err(ConfigError::Read { .. })) | None => Configuration::default(),
+        };
+        let flags = self.geoip.settings().unwrap_or_default();
+        self.files(&configuration, &flags.over(&configuration.geoip))
     }
 
     fn files(&self, configuration: &Configuration, geoip: &GeoipSettings) -> Vec<PathBuf> {

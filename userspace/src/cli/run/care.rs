@@ -1,6 +1,9 @@
 //! The filters that a run looks after.
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
 
 use geodrop::datapath::{
     clock::Clocks, filter::Filter, reload::Asked, standby::Standby, trial::Ended,
@@ -9,11 +12,12 @@ use geodrop::datapath::{
 use super::{
     Arguments,
     files::Files,
+    interfaces::Refused,
     log::Logs,
     report::{Reports, report},
 };
 use crate::cli::{
-    attach::{self, Attached},
+    attach::{self, Attached, Terms},
     describe,
     options::Resolved,
     say, warn,
@@ -21,7 +25,7 @@ use crate::cli::{
 
 /// The exit status of a run some of whose filters are off because somebody wanted that: who starts it again without being
 /// asked to, as a service manager would after a failure, undoes that.
-const TAKEN_AWAY: u8 = 3;
+pub(super) const TAKEN_AWAY: u8 = 3;
 
 /// The filters that this process looks after.
 pub(super) struct Care<'a> {
@@ -35,8 +39,10 @@ pub(super) struct Care<'a> {
     pub(super) resolved: Option<Resolved>,
     /// What is on trial.
     pub(super) tried: Option<Tried>,
-    /// The indexes of interfaces that are to be left alone: somebody else took the filter away, or it cannot be attached.
+    /// The indexes of interfaces that are to be left alone: somebody else took the filter away.
     pub(super) released: Vec<u32>,
+    /// Interfaces to which a filter could not be attached when they appeared.
+    pub(super) refused: Vec<Refused>,
     /// Whether somebody else took a filter away, or nobody confirmed one.
     pub(super) taken_away: bool,
     /// Whether a filter could not be detached.
@@ -49,8 +55,6 @@ pub(super) struct Care<'a> {
 /// A policy on trial.
 pub(super) struct Tried {
     pub(super) resolved: Resolved,
-    /// The indexes of interfaces that it does not name, and that were filtered before.
-    pub(super) freed: Vec<u32>,
     /// Whether time ran out on some interface.
     pub(super) failed: bool,
 }
@@ -67,13 +71,14 @@ impl<'a> Care<'a> {
             resolved: None,
             tried: None,
             released: Vec::new(),
+            refused: Vec::new(),
             taken_away: false,
             failed: false,
             logs: Logs::default(),
             reports: Reports::new(Duration::from_secs(arguments.interval)),
             files: Files::of(config.map(Into::into).into_iter().collect()),
         };
-        care.attach(arguments.filter.confirm, arguments.filter.force)?;
+        care.attach(&arguments.filter.terms())?;
         Ok(care)
     }
 
@@ -84,11 +89,23 @@ impl<'a> Care<'a> {
 
     /// Reads everything and attaches the filters, or replaces those that there are. Whatever the error, what was in force
     /// before is in force after.
-    fn attach(&mut self, trial: Option<Duration>, force: bool) -> anyhow::Result<()> {
-        let mut resolved = self.arguments.filter.resolve_for_now()?;
+    fn attach(&mut self, terms: &Terms) -> anyhow::Result<()> {
+        let began = SystemTime::now();
+        let mut resolved = match self.arguments.filter.resolve_for_now() {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                // What is wrong may be put right in a file that was not known before.
+                let files = self.arguments.filter.files();
+                self.files.are_also(files, began);
+                return Err(error);
+            }
+        };
+        for share in &mut resolved.shares {
+            share.about.attended = true;
+        }
         let files = std::mem::take(&mut resolved.files);
-        self.put_in_force(resolved, trial, force)?;
-        self.files.are(files);
+        self.files.are(files, began);
+        self.put_in_force(resolved, terms)?;
         Ok(())
     }
 
@@ -96,14 +113,14 @@ impl<'a> Care<'a> {
     pub(super) fn put_in_force(
         &mut self,
         mut resolved: Resolved,
-        trial: Option<Duration>,
-        force: bool,
+        terms: &Terms,
     ) -> anyhow::Result<()> {
         let Arguments {
             filter: options,
             log_packets,
             ..
         } = self.arguments;
+        let trial = terms.trial;
         let absent: Vec<_> = resolved.absent().cloned().collect();
         if trial.is_some() && resolved.names().count() == absent.len() {
             anyhow::bail!(
@@ -111,24 +128,21 @@ impl<'a> Care<'a> {
                 absent.join(", ")
             );
         }
-        let Attached { filters, standbys } = attach::attach(
-            options,
-            &resolved,
-            *log_packets,
-            trial,
-            force,
-            &self.filters,
-        )?;
+        let Attached { filters, standbys } =
+            attach::attach(options, &resolved, *log_packets, terms, &self.filters)?;
         let before = std::mem::replace(&mut self.filters, filters);
         for filter in &self.filters {
             say(attach::announcement(filter, &resolved));
         }
-        let mut freed = Vec::new();
-        for filter in before {
-            let index = filter.interface.index;
-            if !self.filters_interface(index) {
-                // The configuration names it no more.
-                freed.push(index);
+        for mut filter in before {
+            if self.filters_interface(filter.interface.index) {
+                continue;
+            }
+            // The configuration names it no more.
+            if trial.is_some() {
+                filter.trial = None;
+                self.filters.push(filter);
+            } else {
                 self.detach(filter);
             }
         }
@@ -157,7 +171,6 @@ impl<'a> Care<'a> {
             }
             self.tried = Some(Tried {
                 resolved,
-                freed,
                 failed: false,
             });
             return Ok(());
@@ -166,6 +179,7 @@ impl<'a> Care<'a> {
         self.tried = None;
         self.standbys = standbys;
         self.released.clear();
+        self.refused.clear();
         self.discard(|_| true);
         Ok(())
     }
@@ -247,9 +261,15 @@ impl<'a> Care<'a> {
     fn reload(&mut self, asked: Vec<Asked>) {
         // Before they are read: what changes from here on is reason for another reload.
         self.files.renew();
-        let trial = asked.iter().filter_map(|asked| asked.trial).max();
-        let force = self.arguments.filter.force || asked.iter().any(|asked| asked.force);
-        if let Err(error) = self.attach(trial, force) {
+        let requests = || asked.iter().map(|asked| &asked.request);
+        let terms = Terms {
+            trial: requests().filter_map(|request| request.trial).max(),
+            force: self.arguments.filter.force || requests().any(|request| request.force),
+            sessions: requests()
+                .flat_map(|request| request.sessions.iter().cloned())
+                .collect(),
+        };
+        if let Err(error) = self.attach(&terms) {
             let why = describe(&error);
             warn(format_args!(
                 "the reload failed, and what was in force stays: {why}"
@@ -370,7 +390,7 @@ impl<'a> Care<'a> {
         }
     }
 
-    fn detach(&mut self, filter: Filter) {
+    pub(super) fn detach(&mut self, filter: Filter) {
         let name = filter.interface.name.clone();
         match filter.detach() {
             Ok(true) => say(format_args!("{name}: detached")),

@@ -1,6 +1,11 @@
 //! Files whose change is reason for a reload.
 
-use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 /// What tells one state of a file from another: which file it is, how large, and when it was changed, in seconds and
 /// nanoseconds. A file that is replaced by renaming another one is another file.
@@ -31,19 +36,30 @@ impl Files {
         }
     }
 
-    /// These are the files now. Those that were known are as they were when they were read: what happened to one since
-    /// then counts.
-    pub(super) fn are(&mut self, paths: Vec<PathBuf>) {
+    /// These are the files now, which were read after `began`. Those that were known are as they were when they were
+    /// read: what happened to one since then counts.
+    pub(super) fn are(&mut self, paths: Vec<PathBuf>, began: SystemTime) {
         let known = |path: &PathBuf| {
             let place = self.paths.iter().position(|other| other == path)?;
             self.read.get(place).copied()
         };
         self.read = paths
             .iter()
-            .map(|path| known(path).unwrap_or_else(|| stamp(path)))
+            .map(|path| known(path).unwrap_or_else(|| stamp_before(path, began)))
             .collect();
         self.seen.clone_from(&self.read);
         self.paths = paths;
+    }
+
+    /// These are files too, which were read after `began`, or were to be.
+    pub(super) fn are_also(&mut self, paths: Vec<PathBuf>, began: SystemTime) {
+        let mut all = self.paths.clone();
+        for path in paths {
+            if !all.contains(&path) {
+                all.push(path);
+            }
+        }
+        self.are(all, began);
     }
 
     /// They are read anew now.
@@ -59,6 +75,17 @@ impl Files {
         self.seen = now;
         settled && self.seen != self.read
     }
+}
+
+/// The state of a file as it was at a time; `None` if that cannot be told, because it has changed since then.
+fn stamp_before(path: &PathBuf, time: SystemTime) -> Option<Stamp> {
+    // File systems tell the time by the timer's last tick.
+    const TICK: Duration = Duration::from_millis(10);
+    let metadata = fs::metadata(path).ok()?;
+    let changed = u64::try_from(metadata.ctime()).ok()?;
+    let nanoseconds = u32::try_from(metadata.ctime_nsec()).ok()?;
+    let changed = SystemTime::UNIX_EPOCH + Duration::new(changed, nanoseconds) + TICK;
+    if changed < time { stamp(path) } else { None }
 }
 
 /// The state of a file; `None` if there is none.
@@ -107,7 +134,29 @@ mod tests {
         let mut files = Files::of(vec![first.clone()]);
         files.renew();
         fs::write(&first, "22").unwrap();
-        files.are(vec![second, first]);
+        files.are(
+            vec![second, first],
+            SystemTime::now() + Duration::from_secs(1),
+        );
+        assert!(!files.have_changed());
+        assert!(files.have_changed());
+    }
+
+    #[test]
+    fn a_file_that_was_not_known_counts_from_when_reading_began() {
+        let directory = tempfile::tempdir().unwrap();
+        let [known, unchanged, changed] =
+            ["known", "unchanged", "changed"].map(|name| directory.path().join(name));
+        for path in [&known, &unchanged, &changed] {
+            fs::write(path, "1").unwrap();
+        }
+        let later = SystemTime::now() + Duration::from_secs(1);
+        let mut files = Files::of(vec![known.clone()]);
+        files.are_also(vec![known.clone(), unchanged], later);
+        assert!(!files.have_changed());
+        assert!(!files.have_changed());
+
+        files.are_also(vec![known, changed], SystemTime::UNIX_EPOCH);
         assert!(!files.have_changed());
         assert!(files.have_changed());
     }

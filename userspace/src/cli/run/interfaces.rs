@@ -1,19 +1,65 @@
 //! Interfaces that come and go under a run.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use geodrop::datapath::{
+    DatapathError,
     filter::{self, Filter, Order},
     interface::Interface,
 };
 
 use super::care::{Care, Tried, taken_away};
 use crate::cli::{
-    attach::{self, announcement, request, warn_of},
+    attach::{self, Terms, announcement, request, warn_of},
     describe,
     options::Resolved,
     say, warn,
 };
+
+/// An interface to which a filter could not be attached when it appeared.
+pub(super) struct Refused {
+    index: u32,
+    /// Why, the last time.
+    why: String,
+    /// How long nothing was tried before that, and is not after it.
+    pause: Duration,
+    /// When it was tried last.
+    last: Instant,
+}
+
+impl Refused {
+    /// How long nothing is tried after the first failure, and at most.
+    const FIRST_PAUSE: Duration = Duration::from_millis(500);
+    const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+    fn new(index: u32, why: String) -> Self {
+        Self {
+            index,
+            why,
+            pause: Self::FIRST_PAUSE,
+            last: Instant::now(),
+        }
+    }
+
+    /// It failed again. Returns whether that is news.
+    fn again(&mut self, why: &str) -> bool {
+        let is_news = self.why != why;
+        why.clone_into(&mut self.why);
+        self.pause = Self::LONGEST_PAUSE.min(self.pause * 2);
+        self.last = Instant::now();
+        is_news
+    }
+
+    /// Whether it is to be left alone for now.
+    fn rests(&self) -> bool {
+        self.last.elapsed() < self.pause
+    }
+
+    /// Whether it has failed so often that what fails will not do.
+    fn is_hopeless(&self) -> bool {
+        self.pause >= Self::FIRST_PAUSE * 8
+    }
+}
 
 impl Care<'_> {
     /// Parts with filters that are not in place any more, and attaches filters to interfaces that appeared.
@@ -35,17 +81,30 @@ impl Care<'_> {
                     {
                         warn(describe(&error));
                     }
+                    self.refused
+                        .retain(|refused| refused.index != interface.index);
                     self.filters.push(filter);
                 }
-                Err(error) => {
-                    warn(format_args!(
-                        "{} appeared and is not filtered: {}; a reload tries again",
-                        interface.name,
-                        describe(&error)
-                    ));
-                    self.released.push(interface.index);
-                }
+                Err(error) => self.put_off(&interface, &describe(&error)),
             }
+        }
+    }
+
+    /// Leaves an interface for later to which no filter could be attached.
+    fn put_off(&mut self, interface: &Interface, why: &str) {
+        let name = &interface.name;
+        let mut refused = self.refused.iter_mut();
+        let is_news = if let Some(refused) = refused.find(|one| one.index == interface.index) {
+            refused.again(why)
+        } else {
+            self.refused
+                .push(Refused::new(interface.index, why.to_owned()));
+            true
+        };
+        if is_news {
+            warn(format_args!(
+                "{name} appeared and is not filtered: {why}; it is tried again and again, and at once by a reload"
+            ));
         }
     }
 
@@ -79,11 +138,12 @@ impl Care<'_> {
 
     /// The interfaces that are there and should be filtered, and are not.
     fn unfiltered(&self) -> Vec<Interface> {
-        let freed = self.tried.as_ref().map(|tried| &tried.freed);
+        let rests = |index| {
+            let mut refused = self.refused.iter();
+            refused.any(|refused| refused.index == index && refused.rests())
+        };
         let is_ours = |index| {
-            !self.filters_interface(index)
-                && !self.released.contains(&index)
-                && freed.is_none_or(|freed| !freed.contains(&index))
+            !self.filters_interface(index) && !self.released.contains(&index) && !rests(index)
         };
         let lost = self.lost.iter().map(|filter| &filter.interface.name);
         let named = self.resolved.iter().flat_map(Resolved::names);
@@ -109,13 +169,28 @@ impl Care<'_> {
         let root = self.arguments.filter.pins.root();
         let is_it = |filter: &Filter| filter.interface.name == interface.name;
         if let Some(index) = self.lost.iter().position(is_it) {
-            let lost = self.lost.swap_remove(index);
+            let mut lost = self.lost.swap_remove(index);
             let resolved = self.resolved.as_ref();
             let tried = self.tried.as_ref().map(|tried| &tried.resolved);
             let mode = resolved.or(tried).map(|resolved| resolved.mode);
+            let mut refused = self.refused.iter();
             match lost.return_to(&root, interface, mode.unwrap_or_default()) {
-                Ok(filter) => return Ok(filter),
-                Err(error) => warn(format_args!("{}: {error}", interface.name)),
+                Ok(()) => return Ok(lost),
+                // Somebody removed what was pinned of it.
+                Err(DatapathError::NotAttached { .. }) => {}
+                Err(error)
+                    if refused.any(|one| one.index == interface.index && one.is_hopeless()) =>
+                {
+                    warn(format_args!(
+                        "{}: {error}; the filter that was on it is given up, and another one made",
+                        interface.name
+                    ));
+                    lost.detach()?;
+                }
+                Err(error) => {
+                    self.lost.push(lost);
+                    return Err(error.into());
+                }
             }
         }
         let ready = self
@@ -181,19 +256,24 @@ impl Care<'_> {
         if !confirmed {
             return;
         }
-        let absent = resolved.absent().count();
+        let absent: Vec<_> = resolved.absent().cloned().collect();
+        self.detach_unnamed(&resolved);
         let taken_over = resolved
             .look_for_interfaces()
             .map_err(Into::into)
             .and_then(|()| {
-                if resolved.absent().count() == absent {
+                if resolved.absent().eq(&absent) {
                     self.standbys = attach::stand_by(&resolved, self.arguments.log_packets)?;
                     self.resolved = Some(resolved);
                     self.discard(|filter| filter.trial.is_none());
                     Ok(())
                 } else {
                     // One appeared meanwhile, and has the policy before, or none. The guard was asked when the trial began.
-                    self.put_in_force(resolved, None, true)
+                    let terms = Terms {
+                        force: true,
+                        ..Terms::default()
+                    };
+                    self.put_in_force(resolved, &terms)
                 }
             });
         if let Err(error) = taken_over {
@@ -201,6 +281,18 @@ impl Care<'_> {
                 "interfaces that appear go by the policy before until the next reload: {}",
                 describe(&error)
             ));
+        }
+    }
+
+    /// Takes filters off that are of a policy before, and of interfaces that another one does not name.
+    fn detach_unnamed(&mut self, resolved: &Resolved) {
+        for filter in std::mem::take(&mut self.filters) {
+            // One that was on trial is of that policy, whatever its interface is called now.
+            if filter.trial.is_some() || resolved.share_of(&filter.interface).is_some() {
+                self.filters.push(filter);
+            } else {
+                self.detach(filter);
+            }
         }
     }
 }

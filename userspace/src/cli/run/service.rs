@@ -18,9 +18,14 @@ impl Manager {
         self.status = status;
     }
 
+    /// Whether it was told something else last.
+    pub(super) fn is_new(&self, status: &str) -> bool {
+        status != self.status
+    }
+
     /// What there is to know in one line.
     pub(super) fn status(&mut self, status: String) {
-        if status != self.status {
+        if self.is_new(&status) {
             tell(&[NotifyState::Status(&status)]);
             self.status = status;
         }

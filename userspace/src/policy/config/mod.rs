@@ -128,8 +128,13 @@ pub enum ConfigError {
 
 /// A configuration in which something is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Invalid(pub Problems);
+#[error("{problems}")]
+pub struct Invalid {
+    /// What is wrong.
+    pub problems: Problems,
+    /// The files of prefixes that it names, as far as it can be read: the mistake may be in one of them.
+    pub files: Vec<PathBuf>,
+}
 
 /// Reads a policy file.
 ///
@@ -163,7 +168,10 @@ pub fn parse(name: &str, text: &str, directory: &Path) -> Result<Configuration, 
         Configuration::default()
     };
     if !reader.problems.is_empty() {
-        return Err(Invalid(Problems::new(reader.problems)));
+        return Err(Invalid {
+            problems: Problems::new(reader.problems),
+            files: reader.files,
+        });
     }
     Ok(Configuration {
         groups: reader.groups,
