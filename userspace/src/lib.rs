@@ -8,6 +8,7 @@
 
 pub mod datapath;
 pub mod demo;
+pub mod export;
 pub mod geoip;
 pub mod guard;
 pub mod policy;

@@ -1,6 +1,6 @@
 //! `geodrop check`: what a policy file means, and what is wrong in it.
 
-mod report;
+pub(super) mod report;
 
 use std::{
     io,

@@ -10,6 +10,7 @@ mod confirm;
 mod demo;
 mod detach;
 mod exception;
+mod export;
 mod geoip;
 mod guard;
 mod json;
@@ -45,6 +46,7 @@ Examples:
   sudo geodrop run -i eth0                    drop traffic from CN, HK and MO until Ctrl-C
   sudo geodrop attach -i eth0 --block CN,RU   leave a filter in the kernel
   geodrop check --config policy.toml          what a policy file means, and what is wrong in it
+  geodrop export --format nft                 the same policy for another tool: nft, ipset, lists
   geodrop status --json                       what runs, and what it has counted
   sudo geodrop detach --all                   free every interface";
 
@@ -79,6 +81,7 @@ enum Verb {
     Check(check::Arguments),
     Lookup(lookup::Arguments),
     Geoip(geoip::Arguments),
+    Export(export::Arguments),
     Demo(demo::Arguments),
 }
 
@@ -117,6 +120,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Check(arguments) => check::run(arguments),
         Verb::Lookup(arguments) => lookup::run(arguments),
         Verb::Geoip(arguments) => geoip::run(arguments),
+        Verb::Export(arguments) => export::run(arguments),
         Verb::Demo(arguments) => demo::run(arguments),
     };
     result.unwrap_or_else(|error| {

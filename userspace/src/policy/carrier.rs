@@ -13,6 +13,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use geodrop_common::{class::Carried, judgement};
 use ipnet::{IpNet, Ipv6Net};
 
+use crate::range::Range;
+
 /// A prefix whose addresses carry an IPv4 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Carrier {
@@ -43,14 +45,32 @@ impl Carrier {
     /// The prefix of all addresses that carry one of `net`.
     #[must_use]
     pub fn around(self, net: ipnet::Ipv4Net) -> Option<Ipv6Net> {
-        let first = self.prefix.addr().to_bits();
-        let above = match self.carried {
-            Carried::Nothing => return None,
-            Carried::AfterPrefix => 80,
-            Carried::AtEnd => 0,
-        };
-        let address = first | u128::from(net.network().to_bits()) << above;
-        Ipv6Net::new(address.into(), self.prefix.prefix_len() + net.prefix_len()).ok()
+        let address = self.first_carrying(net.network(), self.shift()?);
+        Ipv6Net::new(address, self.prefix.prefix_len() + net.prefix_len()).ok()
+    }
+
+    /// All addresses that carry one of `range`.
+    #[must_use]
+    pub fn carrying(self, range: Range<Ipv4Addr>) -> Option<Range<Ipv6Addr>> {
+        let shift = self.shift()?;
+        let below = (1 << shift) - 1;
+        let last = self.first_carrying(range.last(), shift).to_bits() | below;
+        Range::new(self.first_carrying(range.first(), shift), last.into()).ok()
+    }
+
+    /// How many bits stand below the address that is carried.
+    const fn shift(self) -> Option<u32> {
+        match self.carried {
+            Carried::Nothing => None,
+            Carried::AfterPrefix => Some(80),
+            Carried::AtEnd => Some(0),
+        }
+    }
+
+    /// The first of the addresses that carry `address`.
+    fn first_carrying(self, address: Ipv4Addr, shift: u32) -> Ipv6Addr {
+        let prefix = self.prefix.addr().to_bits();
+        (prefix | u128::from(address.to_bits()) << shift).into()
     }
 }
 
@@ -100,5 +120,19 @@ mod tests {
             let expected = expected.map(|(ipv4, net)| (ipv4.to_owned(), net.parse().unwrap()));
             assert_eq!(found, expected, "{address}");
         }
+    }
+
+    #[test]
+    fn a_range_is_carried_by_a_range() {
+        let range = Range::new(Ipv4Addr::new(1, 0, 1, 0), Ipv4Addr::new(1, 0, 3, 7)).unwrap();
+        let carrying = CARRIERS.map(|carrier| carrier.carrying(range).unwrap().to_string());
+        assert_eq!(
+            carrying,
+            [
+                "::ffff:1.0.1.0-::ffff:1.0.3.7",
+                "64:ff9b::100:100-64:ff9b::100:307",
+                "2002:100:100::-2002:100:307:ffff:ffff:ffff:ffff:ffff"
+            ]
+        );
     }
 }

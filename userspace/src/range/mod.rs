@@ -213,6 +213,12 @@ impl<A: Address> Range<A> {
         self.first <= other.first && other.last <= self.last
     }
 
+    /// The addresses that are in both ranges, if there are any.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Option<Self> {
+        Self::new(self.first.max(other.first), self.last.min(other.last)).ok()
+    }
+
     /// The fewest prefixes that together hold the range's addresses and no others, in order.
     pub fn prefixes(self) -> impl Iterator<Item = Prefix<A>> {
         A::prefixes(self)

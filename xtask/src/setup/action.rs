@@ -43,6 +43,8 @@ pub(crate) enum Packages {
     CCompilers,
     /// The development files of one LLVM.
     Llvm(u32),
+    /// The filters of other makers that tests load what we export into.
+    Filters,
 }
 
 impl Packages {
@@ -55,6 +57,7 @@ impl Packages {
             Self::Clippy => vec!["rust-web-clippy".to_owned()],
             Self::CCompilers => vec!["build-essential".to_owned()],
             Self::Llvm(llvm) => vec![format!("llvm-{llvm}-dev"), format!("libpolly-{llvm}-dev")],
+            Self::Filters => ["nftables", "ipset", "iptables"].map(str::to_owned).into(),
         }
     }
 
@@ -65,6 +68,7 @@ impl Packages {
             Self::Clippy => "4 MB to download",
             Self::CCompilers => "up to 70 MB to download",
             Self::Llvm(_) => "100 MB to download, 650 MB installed",
+            Self::Filters => "1 MB to download",
         }
     }
 }

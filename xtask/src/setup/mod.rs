@@ -8,6 +8,7 @@
 mod action;
 mod machine;
 mod plan;
+mod programs;
 
 use std::{
     fmt::Write as _,
@@ -21,11 +22,11 @@ use std::{
 use anyhow::{Context as _, bail};
 use geodrop_toolchain::{Places, Toolchain, Way, linker, rust::NIGHTLY};
 
-pub(crate) use self::plan::Purpose;
 use self::{
     action::{Action, Packages},
     plan::{Candidate, Compiler, LinkerState, Machine, Outlook, Plan},
 };
+pub(crate) use self::{plan::Purpose, programs::ensure_filters};
 use crate::{
     bounded::{self, Stop},
     command::Privilege,

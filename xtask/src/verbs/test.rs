@@ -38,6 +38,7 @@ impl Args {
     pub(crate) fn run(&self, workspace: &Workspace, consent: Consent) -> anyhow::Result<()> {
         setup::ensure(workspace, Purpose::Build, consent)?;
         if workspace::is_root() {
+            setup::ensure_filters(workspace, consent)?;
             return workspace::run(workspace.cargo_for_host("test").args(&self.arguments));
         }
         let (kernel, others): (Vec<_>, _) = test_files(workspace)?

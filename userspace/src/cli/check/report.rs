@@ -34,7 +34,7 @@ pub(super) struct Report {
 
 /// A policy, and the interfaces that share it; none, if the file names none.
 #[derive(Debug, Serialize)]
-pub(super) struct Part {
+pub(in super::super) struct Part {
     pub(super) names: Vec<String>,
     #[serde(flatten)]
     countries: Countries,
@@ -164,7 +164,7 @@ impl From<Missing> for Finding {
 }
 
 impl Part {
-    pub(super) fn new(
+    pub(in super::super) fn new(
         name: Option<String>,
         settings: &Settings,
         policy: &Policy,
@@ -204,6 +204,13 @@ impl Part {
         } else {
             writeln!(output, "{}:", self.names.join(", "))?;
         }
+        self.write_policy(output)?;
+        let Ranges { ipv4, ipv6 } = &self.ranges;
+        writeln!(output, "  {ipv4} IPv4 and {ipv6} IPv6 ranges in the table")
+    }
+
+    /// Writes what the policy says, a line for each thing.
+    pub(in super::super) fn write_policy(&self, output: &mut impl io::Write) -> io::Result<()> {
         for (verb, prefixes) in [("pass", &self.allow), ("drop", &self.deny)] {
             if !prefixes.is_empty() {
                 writeln!(output, "  always {verb}: {}", prefixes_text(prefixes))?;
@@ -264,8 +271,7 @@ impl Part {
                 "  MONITOR: all this is counted, and nothing is dropped"
             )?;
         }
-        let Ranges { ipv4, ipv6 } = &self.ranges;
-        writeln!(output, "  {ipv4} IPv4 and {ipv6} IPv6 ranges in the table")
+        Ok(())
     }
 }
 

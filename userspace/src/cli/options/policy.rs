@@ -96,7 +96,7 @@ impl Said {
     }
 
     /// The policy's settings for an interface.
-    pub(super) fn settings_of(&self, interface: &str) -> Settings {
+    pub(in super::super) fn settings_of(&self, interface: &str) -> Settings {
         let below = self.configuration.settings_of(interface);
         self.flags.clone().over(&below)
     }
