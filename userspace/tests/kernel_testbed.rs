@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "a test that cannot have what it needs has failed"
 )]
 
@@ -28,7 +29,7 @@ use geodrop::{
     table::Engine,
     testbed::{
         Generator, Namespace, Probe, TestbedError, Veth, Wire,
-        generator::Limit,
+        generator::{Frames, Limit},
         probe::{Tags, Transport},
         veth::Settings,
     },
@@ -153,7 +154,11 @@ fn more_probes_than_an_end_can_queue_arrive() {
 
 #[test]
 fn large_frames_arrive_where_the_mtu_lets_them() {
-    let veth = Veth::new(Settings { mtu: 9000 }).unwrap();
+    let veth = Veth::new(Settings {
+        mtu: 9000,
+        ..Settings::default()
+    })
+    .unwrap();
     let source = Ipv4Addr::new(8, 8, 8, 8).into();
     let probe = Probe {
         padding: 8900,
@@ -282,7 +287,7 @@ fn every_frame_of_a_burst_is_counted() {
 
 /// Sends 100,003 frames, and returns how many the filter denied.
 fn counted_in_a_burst<A: Address>(veth: &Veth, filter: &Generation, sources: &[A]) -> u64 {
-    let generator = Generator::load(&veth.client, sources).unwrap();
+    let generator = Generator::load(&veth.client, sources, Frames::default()).unwrap();
     let before = filter.counters().unwrap().denied.packets;
     let limit = Limit {
         frames: 100_003,
@@ -299,7 +304,7 @@ fn a_burst_takes_its_sources_in_turn() {
     let _link = attach(&veth, &filter, ModeChoice::Native);
     // Three sources in four slots: the first one comes twice.
     let sources = [[1, 0, 1, 1], [8, 8, 8, 8], [9, 9, 9, 9]].map(Ipv4Addr::from);
-    let generator = Generator::load(&veth.client, &sources).unwrap();
+    let generator = Generator::load(&veth.client, &sources, Frames::default()).unwrap();
     let limit = Limit {
         frames: 4000,
         time: LONG,
@@ -316,7 +321,8 @@ fn a_burst_takes_its_sources_in_turn() {
 fn without_a_filter_a_burst_arrives() {
     let veth = veth();
     let wire = Wire::open(&veth).unwrap();
-    let generator = Generator::load(&veth.client, &[Ipv6Addr::LOCALHOST]).unwrap();
+    let generator =
+        Generator::load(&veth.client, &[Ipv6Addr::LOCALHOST], Frames::default()).unwrap();
     let limit = Limit {
         frames: 1000,
         time: LONG,
@@ -330,9 +336,57 @@ fn without_a_filter_a_burst_arrives() {
 }
 
 #[test]
+fn frames_of_several_lengths_are_whole_each() {
+    let veth = veth();
+    let wire = Wire::open(&veth).unwrap();
+    let sources = [[1, 0, 1, 1], [8, 8, 8, 8], [223, 255, 7, 9], [9, 9, 9, 9]].map(Ipv4Addr::from);
+    let frames = Frames {
+        lengths: &[1514, 60, 590],
+        ..Frames::default()
+    };
+    let generator = Generator::load(&veth.client, &sources, frames).unwrap();
+    let limit = Limit {
+        frames: 8,
+        time: LONG,
+    };
+    generator.run(limit).unwrap();
+    for number in 0..8 {
+        let frame = wire.receive().unwrap().unwrap();
+        assert_eq!(frame.len(), [1514, 60, 590, 1514][number % 4]);
+        let packet = etherparse::SlicedPacket::from_ethernet(&frame).unwrap();
+        let Some(etherparse::NetSlice::Ipv4(ip)) = packet.net else {
+            panic!("{number}: no IPv4");
+        };
+        let header = ip.header();
+        assert_eq!(header.source_addr(), sources[number % 4]);
+        assert_eq!(
+            header.header_checksum(),
+            header.to_header().calc_header_checksum()
+        );
+    }
+}
+
+#[test]
+fn a_generator_alone_sends_nothing() {
+    let veth = veth();
+    let wire = Wire::open(&veth).unwrap();
+    let frames = Frames {
+        dropped: true,
+        ..Frames::default()
+    };
+    let generator = Generator::load(&veth.client, &[Ipv4Addr::LOCALHOST], frames).unwrap();
+    let limit = Limit {
+        frames: 1000,
+        time: LONG,
+    };
+    assert_eq!(generator.run(limit).unwrap().frames, 1000);
+    assert_eq!(wire.receive().unwrap(), None);
+}
+
+#[test]
 fn a_burst_without_sources_is_refused() {
     let veth = veth();
-    let error = Generator::load::<Ipv4Addr>(&veth.client, &[]).unwrap_err();
+    let error = Generator::load::<Ipv4Addr>(&veth.client, &[], Frames::default()).unwrap_err();
     assert!(
         matches!(error, TestbedError::Sources { given: 0 }),
         "{error}"

@@ -13,15 +13,18 @@
 use aya_ebpf::{
     Global,
     bindings::xdp_action,
-    helpers::{bpf_redirect, bpf_xdp_store_bytes},
+    helpers::{bpf_redirect, bpf_xdp_adjust_tail, bpf_xdp_store_bytes},
     macros::{map, xdp},
     maps::{Array, PerCpuArray},
     programs::XdpContext,
 };
 use geodrop_ebpf::packet::Packet;
 
-/// Source addresses in network order; an IPv4 address stands in the first four bytes. The loader sets how
-/// many there are: a power of two.
+/// What differs between frames. The loader sets how many of these there are: a power of two.
+///
+/// Of IPv6 a source address in network order. Of IPv4 the checksum of the IP header and the source address, as they follow one
+/// another in it; then, where frames are of several lengths, the total length and that of the UDP datagram; all of these in
+/// network order; then by how many bytes the frame is shorter than the longest, in the machine's order.
 #[map]
 static SOURCES: Array<[u8; 16]> = Array::with_max_entries(1, 0);
 
@@ -37,7 +40,11 @@ static SOURCE_MASK: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static IP_VERSION: Global<u8> = Global::new(4);
 
-/// The interface to send from.
+/// Not 0 where frames are of several lengths; of IPv4 only.
+#[unsafe(no_mangle)]
+static MIXED: Global<u8> = Global::new(0);
+
+/// The interface to send from; 0 where frames are made and go nowhere.
 #[unsafe(no_mangle)]
 static INTERFACE: Global<u32> = Global::new(0);
 
@@ -53,8 +60,12 @@ const LONGEST: usize = 128;
 #[unsafe(no_mangle)]
 static FRAME_LENGTH: Global<u32> = Global::new(0);
 
-/// Where the source address stands in an untagged IPv4 frame.
-const IPV4_SOURCE: usize = 14 + 12;
+/// Where the header checksum stands in an untagged IPv4 frame, and after it the source address.
+const IPV4_CHECKSUM: usize = 14 + 10;
+/// Where the total length stands there.
+const IPV4_LENGTH: usize = 14 + 2;
+/// Where the length of the UDP datagram stands, if the IPv4 header has no options.
+const UDP_LENGTH: usize = 14 + 20 + 4;
 /// Where the source address stands in an untagged IPv6 frame.
 const IPV6_SOURCE: usize = 14 + 8;
 
@@ -76,16 +87,37 @@ fn send(context: &XdpContext) -> Option<u32> {
     if FRAME_LENGTH.load() != 0 {
         renew(context)?;
     }
+    if MIXED.load() != 0 {
+        let [.., a, b] = *source;
+        shorten(context, u16::from_ne_bytes([a, b]))?;
+    }
     let packet = Packet::of_one_buffer(context);
     if IP_VERSION.load() == 4 {
-        let [a, b, c, d, ..] = *source;
-        packet.write(IPV4_SOURCE, [a, b, c, d])?;
+        let [a, b, c, d, e, f, ..] = *source;
+        packet.write(IPV4_CHECKSUM, [a, b, c, d, e, f])?;
     } else {
         packet.write(IPV6_SOURCE, *source)?;
+    }
+    if MIXED.load() != 0 {
+        let [_, _, _, _, _, _, a, b, c, d, ..] = *source;
+        packet.write(IPV4_LENGTH, [a, b])?;
+        packet.write(UDP_LENGTH, [c, d])?;
+    }
+    if INTERFACE.load() == 0 {
+        return Some(xdp_action::XDP_DROP);
     }
     // SAFETY: the helper takes numbers only, and refuses an interface that does not exist.
     let action = unsafe { bpf_redirect(INTERFACE.load(), 0) };
     u32::try_from(action).ok()
+}
+
+/// Cuts bytes off at the end. The kernel gives the next run the whole frame again.
+#[inline(always)]
+fn shorten(context: &XdpContext, bytes: u16) -> Option<()> {
+    // SAFETY: the context is the one that the kernel called us with, and the helper refuses to leave less than an Ethernet
+    // header of the frame. What was read of the frame before is not used after.
+    let failed = unsafe { bpf_xdp_adjust_tail(context.ctx, -i32::from(bytes)) };
+    (failed == 0).then_some(())
 }
 
 /// Writes the whole frame anew, for receivers that turn it into another one.

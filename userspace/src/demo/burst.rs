@@ -9,7 +9,7 @@ use crate::{
     range::{Address, Range},
     testbed::{
         Generator, TestbedError,
-        generator::{self, Limit},
+        generator::{self, Frames, Limit},
         veth::End,
     },
 };
@@ -110,7 +110,7 @@ fn burst<A: Address>(
     if ranges.is_empty() {
         return Ok(None);
     }
-    let generator = Generator::load(client, &sources(ranges))?;
+    let generator = Generator::load(client, &sources(ranges), Frames::default())?;
     let before = filter.counters()?;
     let sent = generator.run(Limit {
         frames: u64::MAX,

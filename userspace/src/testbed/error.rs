@@ -64,6 +64,13 @@ pub enum TestbedError {
         given: usize,
     },
 
+    /// The generator cannot make frames of these lengths.
+    #[error(
+        "a generator makes frames of 60 bytes and more; of several lengths only for IPv4; and writes anew only those of one \
+         length, of 128 bytes at most"
+    )]
+    Lengths,
+
     /// The generator of live frames failed.
     #[error("{what} the generator of live frames: {source}")]
     Generator {

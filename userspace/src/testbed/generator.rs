@@ -6,6 +6,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
@@ -30,8 +31,8 @@ pub const MOST_SOURCES: usize = 1 << 20;
 /// Frames that the kernel makes, sends and lets be received before it makes the next. A veth end queues 256.
 const BATCH: u32 = 64;
 
-/// The room for a frame in the generator's map.
-const LONGEST_FRAME: usize = 128;
+/// The room in the generator's map for a frame that is written anew.
+const RENEWED_FRAME: usize = 128;
 
 /// Frames in the first system call, from whose time the size of the next ones follows. Each call costs some
 /// 30 ms, in which the kernel makes a pool of pages and takes it apart again: calls should be few.
@@ -40,6 +41,32 @@ const FIRST_CHUNK: u32 = 1 << 16;
 const LEAST_CHUNK: u128 = 1 << 14;
 /// The most frames in a call: a few seconds of work.
 const MOST_CHUNK: u128 = 1 << 22;
+
+/// The shortest frame of Ethernet, and the longest that carries 1500 bytes; without the four bytes of the checksum that no
+/// virtual interface has.
+pub const SHORTEST: u16 = 60;
+/// See [`SHORTEST`].
+pub const LONGEST: u16 = 1514;
+
+/// A mix of lengths as it is often met, the "simple IMIX": of twelve frames seven are short ones, four carry 576 bytes and
+/// one carries 1500.
+pub const IMIX: [u16; 12] = [
+    SHORTEST, 590, SHORTEST, SHORTEST, 590, SHORTEST, LONGEST, SHORTEST, 590, SHORTEST, 590,
+    SHORTEST,
+];
+
+/// How frames are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Frames<'a> {
+    /// How many bytes they have from the Ethernet header on, one after the other and over again; none for those of a
+    /// [`Probe`] without padding. Several lengths are for IPv4 only.
+    pub lengths: &'a [u16],
+    /// For a receiving end that may turn frames into others, as a filter does that answers them: each is written anew as a
+    /// whole, which takes some nanoseconds more. Only for frames of 128 bytes and less.
+    pub renewed: bool,
+    /// They are made and go nowhere: what that takes is the generator's own share.
+    pub dropped: bool,
+}
 
 /// When a burst ends: at whichever is reached first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,30 +112,17 @@ pub struct Generator<'a> {
 impl<'a> Generator<'a> {
     /// Loads a generator of UDP frames at this end, from these sources, one after the other and over again.
     ///
-    /// Where their number is no power of two, the first ones come twice in a round.
+    /// Where their number is no power of two, the first ones come twice in a round. The checksums of IPv4 headers are right,
+    /// and its datagrams have none; those of IPv6 datagrams are right for the first source only.
     ///
     /// # Errors
     ///
-    /// [`TestbedError::Sources`] when there are none or more than [`MOST_SOURCES`]; and when the kernel
-    /// refuses the program.
-    pub fn load<A: Address>(end: &'a End, sources: &[A]) -> Result<Self, TestbedError> {
-        Self::load_with(end, sources, false)
-    }
-
-    /// The same for a receiving end that may turn frames into others, as a filter does that answers them: each is written anew
-    /// as a whole, which takes some nanoseconds more.
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub fn load_renewing<A: Address>(end: &'a End, sources: &[A]) -> Result<Self, TestbedError> {
-        Self::load_with(end, sources, true)
-    }
-
-    fn load_with<A: Address>(
+    /// [`TestbedError::Sources`] when there are none or more than [`MOST_SOURCES`]; [`TestbedError::Lengths`] when
+    /// there cannot be such frames; and when the kernel refuses the program.
+    pub fn load<A: Address>(
         end: &'a End,
         sources: &[A],
-        renews: bool,
+        frames: Frames<'_>,
     ) -> Result<Self, TestbedError> {
         let given = sources.len();
         let first = match sources {
@@ -119,24 +133,45 @@ impl<'a> Generator<'a> {
         #[allow(clippy::cast_possible_truncation)]
         let slots = given.next_power_of_two() as u32;
         let version: u8 = if A::WIDTH == 32 { 4 } else { 6 };
+        let is_mixed = frames
+            .lengths
+            .iter()
+            .any(|length| *length != frames.lengths[0]);
 
-        let frame = Probe::new(0, first, Transport::Udp).to_frame()?;
-        let length = if renews { frame.len() } else { 0 };
+        let frame = longest_frame(first, frames.lengths)?;
+        if is_mixed && version == 6 || frames.renewed && (is_mixed || frame.len() > RENEWED_FRAME) {
+            return Err(TestbedError::Lengths);
+        }
+        let length = if frames.renewed { frame.len() } else { 0 };
+        let interface = if frames.dropped {
+            0
+        } else {
+            end.interface.index
+        };
         let failed = "loading";
         let mut ebpf = EbpfLoader::new()
             .override_global("SOURCE_MASK", &(slots - 1), true)
             .override_global("IP_VERSION", &version, true)
-            .override_global("INTERFACE", &end.interface.index, true)
+            .override_global("MIXED", &u8::from(is_mixed), true)
+            .override_global("INTERFACE", &interface, true)
             .override_global("FRAME_LENGTH", &u32::try_from(length).unwrap_or(0), true)
             .map_max_entries("SOURCES", slots)
             .load(object::GENERATOR)
             .map_err(TestbedError::generator(failed))?;
-        fill(&mut ebpf, slots, sources)?;
-        let mut whole = [0; LONGEST_FRAME];
+        let mut array = map_mut::<[u8; SLOT]>(&mut ebpf, "SOURCES")?;
+        let lengths = frames.lengths.iter().cycle();
+        let mut lengths = lengths.map(|length| usize::from(*length));
+        for (number, source) in (0..slots).zip(sources.iter().cycle()) {
+            let length = lengths.next().unwrap_or(frame.len());
+            array
+                .set(number, slot(&frame, *source, length), 0)
+                .map_err(TestbedError::generator(FILLING))?;
+        }
+        let mut whole = [0; RENEWED_FRAME];
         for (place, byte) in whole.iter_mut().zip(&frame) {
             *place = *byte;
         }
-        map_mut::<[u8; LONGEST_FRAME]>(&mut ebpf, "FRAME")?
+        map_mut::<[u8; RENEWED_FRAME]>(&mut ebpf, "FRAME")?
             .set(0, whole, 0)
             .map_err(TestbedError::generator(FILLING))?;
         program_mut(&mut ebpf)?
@@ -197,21 +232,73 @@ fn chunk_of(time: Duration, each: Duration) -> u32 {
     chunk
 }
 
-/// Fills the map of sources, all of its slots.
-fn fill<A: Address>(ebpf: &mut Ebpf, slots: u32, sources: &[A]) -> Result<(), TestbedError> {
-    let mut array = map_mut::<[u8; 16]>(ebpf, "SOURCES")?;
-    for (slot, source) in (0..slots).zip(sources.iter().cycle()) {
-        let octets = source.octets();
-        let mut value = [0; 16];
-        // An address has 4 or 16 octets.
-        for (place, octet) in value.iter_mut().zip(octets.as_ref()) {
+/// A frame from a source of the longest of some lengths, of which none is a frame without padding.
+fn longest_frame(source: IpAddr, lengths: &[u16]) -> Result<Vec<u8>, TestbedError> {
+    let probe = Probe::new(0, source, Transport::Udp);
+    let least = probe.to_frame()?.len();
+    let least_asked = lengths.iter().copied().min().map_or(least, usize::from);
+    if least_asked < least {
+        return Err(TestbedError::Lengths);
+    }
+    let longest = lengths.iter().copied().max().map_or(least, usize::from);
+    let probe = Probe {
+        padding: longest - least,
+        ..probe
+    };
+    let mut frame = probe.to_frame()?;
+    if source.is_ipv4() {
+        // No checksum (RFC 768): it would be another one for each source.
+        frame[UDP + 6..UDP + 8].fill(0);
+    }
+    Ok(frame)
+}
+
+/// Where the IP header stands in a frame, and the UDP header after one of IPv4.
+const IP: usize = 14;
+const UDP: usize = IP + 20;
+
+/// How large an element of the generator's map of sources is.
+const SLOT: usize = 16;
+
+/// What of a frame differs for a source and a length, as the kernel program wants it.
+fn slot<A: Address>(frame: &[u8], source: A, length: usize) -> [u8; SLOT] {
+    let mut slot = [0; SLOT];
+    let octets = source.octets();
+    let octets = octets.as_ref();
+    if A::WIDTH != 32 {
+        // An IPv6 address has 16 octets.
+        for (place, octet) in slot.iter_mut().zip(octets) {
             *place = *octet;
         }
-        array
-            .set(slot, value, 0)
-            .map_err(TestbedError::generator(FILLING))?;
+        return slot;
     }
-    Ok(())
+    // No frame is longer than 2^16 bytes.
+    let bytes = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
+    let total = bytes(length - IP).to_be_bytes();
+    let mut header = [0; UDP - IP];
+    header.copy_from_slice(&frame[IP..UDP]);
+    header[2..4].copy_from_slice(&total);
+    header[10..12].fill(0);
+    header[12..16].copy_from_slice(octets);
+    slot[0..2].copy_from_slice(&checksum(&header).to_be_bytes());
+    slot[2..6].copy_from_slice(octets);
+    slot[6..8].copy_from_slice(&total);
+    slot[8..10].copy_from_slice(&bytes(length - UDP).to_be_bytes());
+    slot[14..16].copy_from_slice(&bytes(frame.len() - length).to_ne_bytes());
+    slot
+}
+
+/// The checksum of an IPv4 header whose own place for it is zero (RFC 1071).
+fn checksum(header: &[u8]) -> u16 {
+    let sum: u32 = header
+        .chunks_exact(2)
+        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+        .sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    // Twenty bytes add up to less than 2^20, so folding twice leaves 16 bits.
+    #[allow(clippy::cast_possible_truncation)]
+    let folded = (folded + (folded >> 16)) as u16;
+    !folded
 }
 
 const FILLING: &str = "filling the maps of";
@@ -263,7 +350,33 @@ fn refused(error: ProgramError) -> TestbedError {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
+
+    #[test]
+    fn what_differs_between_frames_makes_whole_frames() {
+        let first = Ipv4Addr::new(1, 0, 1, 1);
+        let source = Ipv4Addr::new(223, 255, 7, 9);
+        let longest = longest_frame(first.into(), &IMIX).unwrap();
+        assert_eq!(longest.len(), usize::from(LONGEST));
+        for length in IMIX.map(usize::from) {
+            let slot = slot(&longest, source, length);
+            let mut frame = longest.clone();
+            frame[IP + 10..IP + 16].copy_from_slice(&slot[..6]);
+            frame[IP + 2..IP + 4].copy_from_slice(&slot[6..8]);
+            frame[UDP + 4..UDP + 6].copy_from_slice(&slot[8..10]);
+            frame.truncate(longest.len() - usize::from(u16::from_ne_bytes([slot[14], slot[15]])));
+            let expected = longest_frame(source.into(), &[length.try_into().unwrap()]).unwrap();
+            assert_eq!(frame, expected, "{length}");
+        }
+    }
+
+    #[test]
+    fn frames_too_short_for_their_headers_are_refused() {
+        let error = longest_frame(Ipv4Addr::LOCALHOST.into(), &[LONGEST, 45]).unwrap_err();
+        assert!(matches!(error, TestbedError::Lengths), "{error}");
+    }
 
     #[test]
     fn a_chunk_fills_the_time_that_is_left() {

@@ -16,11 +16,12 @@ use super::{
     veth::{CLIENT_MAC, SERVER_MAC},
 };
 
-const DESTINATION_IPV4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// Whom probes of IPv4 are for.
+pub const DESTINATION_IPV4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const DESTINATION_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 const SOURCE_PORT: u16 = 49_152;
-/// The discard service's.
-const DESTINATION_PORT: u16 = 9;
+/// The UDP or TCP port that probes are for: the discard service's.
+pub const DESTINATION_PORT: u16 = 9;
 const HOPS: u8 = 64;
 const WINDOW: u16 = 64_240;
 const VLAN: VlanId = vlan(10);

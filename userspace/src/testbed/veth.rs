@@ -47,12 +47,18 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub struct Settings {
     /// The MTU of both ends.
     pub mtu: u32,
+    /// How many queues each end has. What one core sends is received on that core only if there are as many as there are
+    /// cores.
+    pub queues: u32,
 }
 
 impl Default for Settings {
-    /// Ethernet's MTU, 1500.
+    /// Ethernet's MTU, 1500, and one queue.
     fn default() -> Self {
-        Self { mtu: 1500 }
+        Self {
+            mtu: 1500,
+            queues: 1,
+        }
     }
 }
 
@@ -147,11 +153,15 @@ fn plug_in(
                 .address(SERVER_MAC.to_vec())
                 .mtu(settings.mtu)
                 .setns_by_fd(server_fd)
+                .append_extra_attribute(LinkAttribute::NumTxQueues(settings.queues))
+                .append_extra_attribute(LinkAttribute::NumRxQueues(settings.queues))
                 .build();
             let pair = LinkVeth::new(name, peer_name)
                 .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
                 .address(CLIENT_MAC.to_vec())
                 .mtu(settings.mtu)
+                .append_extra_attribute(LinkAttribute::NumTxQueues(settings.queues))
+                .append_extra_attribute(LinkAttribute::NumRxQueues(settings.queues))
                 .build();
             handle.link().add(pair).execute().await
         })

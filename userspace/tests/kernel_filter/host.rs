@@ -18,7 +18,12 @@ use geodrop::{
         status::Status,
     },
     range::Address,
-    testbed::{Generator, Probe, Veth, Wire, generator::Limit, probe::Transport, veth::Settings},
+    testbed::{
+        Generator, Probe, Veth, Wire,
+        generator::{Frames, Limit},
+        probe::Transport,
+        veth::Settings,
+    },
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -311,7 +316,7 @@ impl Host {
         calls: usize,
         mut work: impl FnMut(),
     ) -> Load {
-        let generator = Generator::load(&self.veth.client, sources).unwrap();
+        let generator = Generator::load(&self.veth.client, sources, Frames::default()).unwrap();
         let limit = Limit {
             frames: (sources.len() << 18) as u64,
             time: PATIENCE,

@@ -224,7 +224,10 @@ fn only_some_countries_are_admitted() {
 
 #[test]
 fn jumbo_frames_are_filtered_natively() {
-    let host = Host::with(Settings { mtu: 9000 });
+    let host = Host::with(Settings {
+        mtu: 9000,
+        ..Settings::default()
+    });
     host.succeed(&["attach", "-i", "server", "--mode", "native"]);
     assert_eq!(host.filter()["mode"], "native");
     assert!(!host.admits(BLOCKED));
