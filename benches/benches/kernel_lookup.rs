@@ -93,7 +93,7 @@ fn bench_family<A: Family>(
                     Purpose::Try => Effort::TRY,
                 };
                 let rounds =
-                    Rounds::measure(&effort, Program::ALL, &Program::APART, |program, runs| {
+                    Rounds::measure(&effort, &Program::ALL, &Program::APART, |program, runs| {
                         lookups.time(program, runs)
                     })
                     .expect("a test run");

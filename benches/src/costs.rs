@@ -6,6 +6,11 @@ use crate::measure::{Estimate, Rounds};
 /// ratio to it would be of any size.
 pub const LEAST: f64 = 1.0;
 
+/// The places of the programs in a round.
+const BASELINE: usize = 0;
+const LPM: usize = 1;
+const ENGINE: usize = 2;
+
 /// What was measured in one table with one traffic: nanoseconds, and how they compare.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Costs {
@@ -27,15 +32,16 @@ impl Costs {
     /// The costs of rounds of these programs: the baseline, the kernel's trie, the engine. Each difference and each
     /// ratio is taken within a round, where what slows one program down slows the others too.
     #[must_use]
-    pub fn of(rounds: &Rounds<3>) -> Self {
+    pub fn of(rounds: &Rounds) -> Self {
+        let lookup = |place: usize| move |times: &[f64]| cost(times[place], times[BASELINE]);
+        let (lpm, engine) = (lookup(LPM), lookup(ENGINE));
         Self {
-            baseline: rounds.estimate(|[baseline, _, _]| baseline),
-            lpm: rounds.estimate(|[baseline, lpm, _]| cost(lpm, baseline)),
-            engine: rounds.estimate(|[baseline, _, engine]| cost(engine, baseline)),
-            ratio: rounds
-                .estimate(|[baseline, lpm, engine]| cost(lpm, baseline) / cost(engine, baseline)),
+            baseline: rounds.estimate(|times| times[BASELINE]),
+            lpm: rounds.estimate(lpm),
+            engine: rounds.estimate(engine),
+            ratio: rounds.estimate(|times| lpm(times) / engine(times)),
             rounds: rounds.count(),
-            runs: rounds.runs(),
+            runs: [BASELINE, LPM, ENGINE].map(|place| rounds.runs()[place]),
         }
     }
 }
@@ -69,7 +75,7 @@ mod tests {
             ..Effort::TRY
         };
         // A run takes tenths of nanoseconds.
-        let rounds = Rounds::measure(&effort, [0, 1, 2], &[1], |program: usize, runs| {
+        let rounds = Rounds::measure(&effort, &[0, 1, 2], &[1], |program: usize, runs| {
             Ok::<_, Infallible>(Duration::from_nanos(times[program] * runs / 10))
         });
         Costs::of(&rounds.unwrap())

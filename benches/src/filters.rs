@@ -122,7 +122,7 @@ impl Setting {
 
     fn load(self, regions: &Regions) -> anyhow::Result<Program> {
         if self == Self::Reference {
-            return reference();
+            return Program::reference();
         }
         let generation = Generation::load(Plan {
             monitor: self == Self::Monitor,
@@ -138,12 +138,26 @@ impl Setting {
 
 /// What is in the kernel for a setting.
 #[derive(Debug)]
-enum Program {
+pub(crate) enum Program {
+    /// Drops what comes, unseen.
     Reference(Ebpf),
+    /// A filter.
     Filter(Box<Generation>),
 }
 
 impl Program {
+    /// The program that drops what comes, and the one at the way out that looks at nothing.
+    pub(crate) fn reference() -> anyhow::Result<Self> {
+        let mut ebpf = Ebpf::load(object::REFERENCE)?;
+        reference_mut(&mut ebpf)?.load()?;
+        let egress: &mut SchedClassifier = ebpf
+            .program_mut(REFERENCE_EGRESS)
+            .and_then(|program| program.try_into().ok())
+            .context(MISSING)?;
+        egress.load()?;
+        Ok(Self::Reference(ebpf))
+    }
+
     fn xdp(&self) -> anyhow::Result<&Xdp> {
         match self {
             Self::Reference(ebpf) => ebpf
@@ -178,20 +192,9 @@ fn reference_mut(ebpf: &mut Ebpf) -> anyhow::Result<&mut Xdp> {
         .context(MISSING)
 }
 
-fn reference() -> anyhow::Result<Program> {
-    let mut ebpf = Ebpf::load(object::REFERENCE)?;
-    reference_mut(&mut ebpf)?.load()?;
-    let egress: &mut SchedClassifier = ebpf
-        .program_mut(REFERENCE_EGRESS)
-        .and_then(|program| program.try_into().ok())
-        .context(MISSING)?;
-    egress.load()?;
-    Ok(Program::Reference(ebpf))
-}
-
 /// What holds a program at an interface.
 #[derive(Debug)]
-enum Holder {
+pub(crate) enum Holder {
     Reference(XdpLinkId),
     Filter(#[expect(dead_code, reason = "it detaches when it is dropped")] NewLink),
 }
@@ -277,16 +280,12 @@ impl<'a> Filters<'a> {
     }
 
     fn detach(&mut self) -> anyhow::Result<()> {
-        match self.attached.take() {
-            None | Some((_, Holder::Filter(_))) => Ok(()),
-            Some((_, Holder::Reference(link))) => {
-                for (_, program) in &mut self.programs {
-                    if let Program::Reference(ebpf) = program {
-                        return Ok(reference_mut(ebpf)?.detach(link)?);
-                    }
-                }
-                Ok(())
-            }
+        let Some((setting, holder)) = self.attached.take() else {
+            return Ok(());
+        };
+        match self.programs.iter_mut().find(|(one, _)| *one == setting) {
+            Some((_, program)) => program.detach(holder),
+            None => Ok(()),
         }
     }
 
@@ -357,7 +356,8 @@ impl<'a> Filters<'a> {
 }
 
 impl Program {
-    fn attach(&mut self, place: Place<'_>) -> anyhow::Result<Holder> {
+    /// Attaches it; to be called in the place's namespace.
+    pub(crate) fn attach(&mut self, place: Place<'_>) -> anyhow::Result<Holder> {
         let (mode, choice) = if place.native {
             (XdpMode::Driver, ModeChoice::Native)
         } else {
@@ -371,5 +371,16 @@ impl Program {
                 Holder::Filter(generation.attach_unpinned(place.interface, choice)?)
             }
         })
+    }
+
+    /// Takes it away from where a holder holds it.
+    pub(crate) fn detach(&mut self, holder: Holder) -> anyhow::Result<()> {
+        match (self, holder) {
+            (Self::Reference(ebpf), Holder::Reference(link)) => {
+                Ok(reference_mut(ebpf)?.detach(link)?)
+            }
+            // A filter's link ends with its holder.
+            _ => Ok(()),
+        }
     }
 }

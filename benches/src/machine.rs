@@ -1,11 +1,11 @@
 //! What machine this is, as far as it decides figures.
 
-use std::{fs, io, thread};
+use std::{collections::BTreeMap, fs, io, thread};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A machine and its kernel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// Its processor, in its maker's words; empty when it does not tell.
     pub cpu: String,
@@ -17,6 +17,17 @@ pub struct Machine {
     pub kernel: String,
     /// The instruction set.
     pub architecture: String,
+    /// By which rule the kernel sets the clock's frequency (the cpufreq governor of the first processor); null where it does
+    /// not, as in most virtual machines.
+    pub governor: Option<String>,
+    /// What the kernel does against faults of the processor, by the fault: `spectre_v1`, `retbleed` …; those that it is not
+    /// affected by are left out.
+    pub mitigations: BTreeMap<String, String>,
+    /// `net.core.bpf_jit_enable`: 0 no programs are compiled, 1 they are, 2 and the result is logged; null where the kernel does
+    /// not tell.
+    pub bpf_jit: Option<String>,
+    /// `net.core.bpf_jit_harden`: 0 not hardened, 1 for those without privilege, 2 for all.
+    pub bpf_jit_harden: Option<String>,
 }
 
 impl Machine {
@@ -33,8 +44,33 @@ impl Machine {
             memory_bytes: kibibytes(&fs::read_to_string("/proc/meminfo")?, "MemTotal"),
             kernel: name.release().to_string_lossy().into_owned(),
             architecture: name.machine().to_string_lossy().into_owned(),
+            governor: line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            mitigations: mitigations(),
+            bpf_jit: line("/proc/sys/net/core/bpf_jit_enable"),
+            bpf_jit_harden: line("/proc/sys/net/core/bpf_jit_harden"),
         })
     }
+}
+
+/// What a file says that has one line; `None` where it cannot be read.
+fn line(path: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// What the kernel tells of `/sys/devices/system/cpu/vulnerabilities`; nothing where it does not.
+fn mitigations() -> BTreeMap<String, String> {
+    let entries = fs::read_dir("/sys/devices/system/cpu/vulnerabilities");
+    let of_file = |path: std::path::PathBuf| {
+        let name = path.file_name()?.to_str()?.to_owned();
+        Some((name, line(path.to_str()?)?))
+    };
+    entries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| of_file(entry.ok()?.path()))
+        .filter(|(_, state)| state != "Not affected")
+        .collect()
 }
 
 /// What stands after a name and a colon in the first line that has it; nothing where none does.
@@ -48,7 +84,7 @@ fn field<'a>(text: &'a str, name: &str) -> &'a str {
 }
 
 /// A field that says `123 kB`, in bytes.
-fn kibibytes(text: &str, name: &str) -> u64 {
+pub(crate) fn kibibytes(text: &str, name: &str) -> u64 {
     let number = field(text, name).split(' ').next().unwrap_or_default();
     number.parse().map_or(0, |number: u64| number << 10)
 }

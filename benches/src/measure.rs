@@ -16,12 +16,16 @@ use std::{
 };
 
 use rustix::{
-    thread::{CpuSet, sched_getcpu, sched_setaffinity},
+    thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity},
     time::{ClockId, clock_gettime},
 };
+use serde::{Deserialize, Serialize};
 
 /// The probability that a median lies outside of its interval, on each side.
 const TAIL: f64 = 0.025;
+
+/// How wide an interval may be as a part of its median before it counts as noise.
+const TOO_WIDE: f64 = 0.2;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +72,12 @@ impl Effort {
 
 /// Times of several things, measured in turns: nanoseconds a run, one of each thing in a round.
 #[derive(Clone, Debug)]
-pub struct Rounds<const N: usize> {
-    times: Vec<[f64; N]>,
-    runs: [u64; N],
+pub struct Rounds {
+    times: Vec<Vec<f64>>,
+    runs: Vec<u64>,
 }
 
-impl<const N: usize> Rounds<N> {
+impl Rounds {
     /// Takes rounds; `time` says how long so many runs of a thing took. A first round that does not count shows how
     /// many runs of each thing make a turn.
     ///
@@ -91,24 +95,24 @@ impl<const N: usize> Rounds<N> {
     )]
     pub fn measure<T: Copy + PartialEq, E>(
         effort: &Effort,
-        things: [T; N],
+        things: &[T],
         apart: &[T],
         mut time: impl FnMut(T, u64) -> Result<Duration, E>,
     ) -> Result<Self, E> {
         let begin = Instant::now();
-        let mut runs = [effort.least_runs.max(1); N];
-        for (thing, runs) in things.into_iter().zip(&mut runs) {
+        let mut runs = vec![effort.least_runs.max(1); things.len()];
+        for (&thing, runs) in things.iter().zip(&mut runs) {
             *runs = effort.runs(time(thing, *runs)?, *runs);
         }
         let (far, near): (Vec<usize>, Vec<usize>) =
-            (0..N).partition(|&thing| apart.contains(&things[thing]));
+            (0..things.len()).partition(|&thing| apart.contains(&things[thing]));
         let mut turns = vec![near];
         turns.extend(far.into_iter().map(|thing| vec![thing]));
         let mut rounds = Vec::new();
         while rounds.len() < effort.least_rounds.max(1)
             || rounds.len() < effort.most_rounds && begin.elapsed() < effort.time
         {
-            let mut times = [0.0; N];
+            let mut times = vec![0.0; things.len()];
             for turn in &turns {
                 for &thing in turn {
                     time(things[thing], runs[thing])?;
@@ -150,15 +154,36 @@ impl<const N: usize> Rounds<N> {
 
     /// How many runs of each thing a round has.
     #[must_use]
-    pub const fn runs(&self) -> [u64; N] {
-        self.runs
+    pub fn runs(&self) -> &[u64] {
+        &self.runs
     }
 
     /// The median of what `of` makes of the rounds, each the times of the things in nanoseconds a run: one of
     /// them, a difference, a ratio.
     #[must_use]
-    pub fn estimate(&self, of: impl FnMut([f64; N]) -> f64) -> Estimate {
-        Estimate::of(self.times.iter().copied().map(of).collect())
+    pub fn estimate(&self, mut of: impl FnMut(&[f64]) -> f64) -> Estimate {
+        Estimate::of(self.times.iter().map(|times| of(times)).collect())
+    }
+
+    /// Which places some of the things take, from the cheapest, which is first, on. Those that cannot be told from the first
+    /// of a place, as the interval of their ratio holds 1, share it with that one.
+    #[must_use]
+    pub fn places(&self, of: &[usize]) -> Vec<usize> {
+        let cost = |place: usize| self.estimate(|times| times[of[place]]).median;
+        let costs: Vec<_> = (0..of.len()).map(cost).collect();
+        let mut order: Vec<_> = (0..of.len()).collect();
+        order.sort_by(|one, other| costs[*one].total_cmp(&costs[*other]));
+        let mut places = vec![0; of.len()];
+        let mut first: Option<usize> = None;
+        for (before, place) in order.into_iter().enumerate() {
+            let shared = first.filter(|first| {
+                let ratio = self.estimate(|times| times[of[place]] / times[of[*first]]);
+                ratio.low <= 1.0
+            });
+            places[place] = shared.map_or(before + 1, |first| places[first]);
+            first = shared.or(Some(place));
+        }
+        places
     }
 }
 
@@ -166,7 +191,7 @@ impl<const N: usize> Rounds<N> {
 ///
 /// The interval's ends are two of the values (order statistics: how many values lie below the true median
 /// is a matter of tossing coins). With fewer than six values it is all of them, and means less than it says.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The median.
     pub median: f64,
@@ -178,6 +203,10 @@ pub struct Estimate {
 
 impl Estimate {
     /// There is at least one value.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
     pub(crate) fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let last = values.len() - 1;
@@ -187,6 +216,20 @@ impl Estimate {
             low: values[outside],
             high: values[last - outside],
         }
+    }
+
+    /// How wide the interval is, as a part of the median.
+    #[must_use]
+    pub fn spread(&self) -> f64 {
+        (self.high - self.low) / self.median
+    }
+
+    /// Whether the interval is so wide, a fifth of the median, that the machine did other things meanwhile, and nobody
+    /// should read an order out of the figure.
+    #[must_use]
+    pub fn is_noisy(&self) -> bool {
+        // Of a median of zero a spread cannot be told.
+        self.spread().is_nan() || self.spread() > TOO_WIDE
     }
 }
 
@@ -220,6 +263,18 @@ fn values_outside(count: usize) -> usize {
 #[must_use]
 pub fn nanoseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e9
+}
+
+/// The CPUs that the calling thread may use.
+///
+/// # Errors
+///
+/// When the kernel does not tell.
+pub fn allowed_cpus() -> io::Result<Vec<usize>> {
+    let set = sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU)
+        .filter(|cpu| set.is_set(*cpu))
+        .collect())
 }
 
 /// Keeps the calling thread on the CPU that it is on: another one has other caches, and the programs that are measured
@@ -309,7 +364,7 @@ mod tests {
         };
         let mut order = String::new();
         let mut clock = 0;
-        let rounds = Rounds::measure(&effort, ["a", "b"], &["b"], |thing, runs| {
+        let rounds = Rounds::measure(&effort, &["a", "b"], &["b"], |thing, runs| {
             order = format!("{order}{thing}{runs} ");
             clock += 1;
             let cost = if thing == "a" { 5 } else { 8 };
@@ -318,9 +373,9 @@ mod tests {
         })
         .unwrap();
         assert_eq!(order, "a8 b8 a8 a8 b8 b8 b8 b8 a8 a8 ");
-        assert_eq!((rounds.count(), rounds.runs()), (2, [8, 8]));
+        assert_eq!((rounds.count(), rounds.runs()), (2, [8, 8].as_slice()));
         // The clock stood at 4, 6, 8 and 10 when it counted.
-        let Estimate { median, low, high } = rounds.estimate(|[a, b]| b - a);
+        let Estimate { median, low, high } = rounds.estimate(|times| times[1] - times[0]);
         assert!(near(low, 1.0) && near(high, 5.0) && near(median, 3.0));
     }
 
@@ -333,7 +388,7 @@ mod tests {
             ..Effort::TRY
         };
         let mut order = String::new();
-        let rounds = Rounds::measure(&effort, ["a", "b", "c"], &["b"], |thing, runs| {
+        let rounds = Rounds::measure(&effort, &["a", "b", "c"], &["b"], |thing, runs| {
             order = format!("{order}{thing}{runs} ");
             let cost = match thing {
                 "a" => 3,
@@ -349,7 +404,7 @@ mod tests {
         assert_eq!(rest, format!("{one}{other}"));
         assert_eq!(rounds.runs(), [8, 8, 8]);
         // What is not counted costs nothing.
-        let times = rounds.estimate(|[a, b, c]| a + 10.0 * b + 1000.0 * c);
+        let times = rounds.estimate(|times| times[0] + 10.0 * times[1] + 1000.0 * times[2]);
         assert!(near(times.low, 4503.0) && near(times.high, 4503.0));
     }
 
@@ -362,7 +417,8 @@ mod tests {
         };
         let of_cost = |cost| {
             let time = |(), runs| Ok::<_, Infallible>(Duration::from_nanos(runs * cost));
-            Rounds::measure(&effort, [()], &[], time).unwrap().runs()
+            let rounds = Rounds::measure(&effort, &[()], &[], time).unwrap();
+            rounds.runs().to_vec()
         };
         assert_eq!(of_cost(10), [100]);
         assert_eq!(of_cost(400), [4]);
@@ -379,7 +435,7 @@ mod tests {
                 ..Effort::TRY
             };
             let time = |(), _| Ok::<_, Infallible>(Duration::ZERO);
-            Rounds::measure(&effort, [()], &[], time).unwrap().count()
+            Rounds::measure(&effort, &[()], &[], time).unwrap().count()
         };
         assert_eq!(count(3, 9, Duration::ZERO), 3);
         assert_eq!(count(3, 9, Duration::from_hours(1)), 9);
@@ -387,8 +443,45 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_told_apart_shares_a_place() {
+        let effort = Effort {
+            least_rounds: 8,
+            ..Effort::TRY
+        };
+        let mut round = 0;
+        let rounds = Rounds::measure(&effort, &["dear", "b", "a"], &[], |thing, _| {
+            round += 1;
+            let nanoseconds = match thing {
+                "dear" => 50,
+                "a" => 10,
+                // Now cheaper than `a`, now dearer.
+                _ => 8 + round % 5,
+            };
+            Ok::<_, Infallible>(Duration::from_nanos(nanoseconds))
+        })
+        .unwrap();
+        let places = rounds.places(&[0, 1, 2]);
+        assert_eq!((places[0], places[1]), (3, places[2]));
+        assert_eq!(rounds.places(&[0, 2]), [2, 1]);
+    }
+
+    #[test]
+    fn wide_intervals_are_noise() {
+        let estimate = |low, high| Estimate {
+            median: 100.0,
+            low,
+            high,
+        };
+        assert!(!estimate(95.0, 110.0).is_noisy());
+        assert!(estimate(95.0, 120.0).is_noisy());
+        assert!(Estimate::default().is_noisy(), "of nothing");
+    }
+
+    #[test]
     fn an_error_ends_the_rounds() {
-        let rounds = Rounds::measure(&Effort::TRY, [0], &[], |_, _| Err::<Duration, _>("refused"));
+        let rounds = Rounds::measure(&Effort::TRY, &[0], &[], |_, _| {
+            Err::<Duration, _>("refused")
+        });
         assert_eq!(rounds.unwrap_err(), "refused");
     }
 

@@ -1,17 +1,16 @@
 //! What `geodrop-bench program` found, as it prints it.
 //!
-//! [`Report`] is the JSON of `--json`: each field is a name in it. Scripts rely on the names.
+//! [`Report`] is the part `program` of a [document](crate::document): each field is a name in it. Scripts rely on the names.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     filters::Setting,
-    machine::Machine,
     measure::{Estimate, Rounds},
 };
 
 /// All that was found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// What one packet costs, again and again the same: a row for each family, packet and setting.
     pub paths: Vec<Row>,
@@ -21,28 +20,18 @@ pub struct Report {
     /// What each packet of a flood from tens of thousands of blocked addresses costs on one core, with what it costs to make and
     /// to receive it: a row for each family and setting.
     pub floods: Vec<Row>,
-    /// Whether fewer packets were asked for.
-    pub quick: bool,
-    /// The command line.
-    pub command: Vec<String>,
-    /// The version of this program.
-    pub version: &'static str,
-    /// When it began, in UTC (RFC 3339).
-    pub date: String,
-    /// What it ran on: `cpu`, `cpus`, `memory_bytes`, `kernel`, `architecture`.
-    pub machine: Machine,
 }
 
 /// What a packet costs under a setting. Times are nanoseconds; an interval holds the true median with a probability of
 /// at least 95 %.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
     /// `ipv4` or `ipv6`.
-    pub family: &'static str,
+    pub family: String,
     /// What packet it is.
-    pub packet: &'static str,
+    pub packet: String,
     /// What the filter does.
-    pub setting: &'static str,
+    pub setting: String,
     /// Whether the program was loaded with `CAP_PERFMON`.
     pub perfmon: bool,
     /// Whether the packet passes.
@@ -78,16 +67,16 @@ impl Row {
     /// The rows of settings, of which the first is the reference, and `addresses` the place of the one that judges by address
     /// alone.
     #[must_use]
-    pub fn of<const N: usize>(
+    pub fn of(
         case: Case,
-        settings: [Setting; N],
+        settings: &[Setting],
         addresses: usize,
         passes: impl Fn(Setting) -> bool,
-        rounds: &Rounds<N>,
+        rounds: &Rounds,
     ) -> Vec<Self> {
         let row = |(place, setting): (usize, Setting)| {
             let estimate = |less: Option<usize>| {
-                let of = |times: [f64; N]| times[place] - less.map_or(0.0, |less| times[less]);
+                let of = |times: &[f64]| times[place] - less.map_or(0.0, |less| times[less]);
                 let Estimate { median, low, high } = rounds.estimate(of);
                 (median, [low, high])
             };
@@ -95,9 +84,9 @@ impl Row {
             let (over_reference_ns, over_reference_interval) = estimate(Some(0));
             let (over_addresses_ns, over_addresses_interval) = estimate(Some(addresses));
             Self {
-                family: case.family,
-                packet: case.packet,
-                setting: setting.name(),
+                family: case.family.to_owned(),
+                packet: case.packet.to_owned(),
+                setting: setting.name().to_owned(),
                 perfmon: case.perfmon,
                 passes: passes(setting),
                 ns,
@@ -109,6 +98,6 @@ impl Row {
                 rounds: rounds.count(),
             }
         };
-        settings.into_iter().enumerate().map(row).collect()
+        settings.iter().copied().enumerate().map(row).collect()
     }
 }

@@ -25,7 +25,7 @@ pub const COUNT: u32 = 1 << 19;
 pub const EXPONENT: f64 = 1.0;
 
 /// Any number would do.
-const SEED: u64 = 0x6765_6f64_726f_7000;
+pub(crate) const SEED: u64 = 0x6765_6f64_726f_7000;
 
 /// Where packets come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask demo            from a fresh machine to dropped packets
   cargo xtask test            every test; the kernel's need root
-  cargo xtask bench --quick   what a lookup costs, next to the kernel's own trie
+  cargo xtask bench --quick   what blocking costs, beside all else that blocks
   cargo xtask setup --check   what is missing here to build geodrop";
 
 /// Developer tasks of geodrop.

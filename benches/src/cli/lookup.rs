@@ -2,64 +2,25 @@
 
 use std::{
     any::Any,
-    io::{self, Write as _},
     net::{Ipv4Addr, Ipv6Addr},
     thread,
     time::Duration,
 };
 
-use anyhow::{Context as _, ensure};
-use clap::Args;
-use geodrop::{
-    geoip::{self, Regions},
-    policy::Classified,
-    table::Engine,
-};
+use geodrop::{geoip::Regions, policy::Classified, table::Engine};
 use geodrop_bench::{
     built::{ENGINES, Way, time_to_free},
     costs::Costs,
     family::Family,
     kernel::{Lookups, Program, Tables},
-    machine::Machine,
-    measure::{Effort, Rounds, stay_on_this_cpu},
+    lookup::{Case, Report, Row, TableRow},
+    measure::{Effort, Rounds},
     privilege::Privilege,
-    report::{Case, Report, Row, TableRow},
     tables::{Countries, Table, real_prefixes},
     traffic::{self, Traffic},
 };
 
-use super::{command, progress::Progress, text};
-
-/// What `--json` prints, for the long help.
-pub(super) const JSON: &str = "\
-JSON:
-  {\"rows\": [{\"family\": \"ipv4\"|\"ipv6\", \"table\", \"traffic\", \"engine\", \"perfmon\",
-    \"baseline_ns\", \"lpm_ns\", \"engine_ns\", \"ratio\", and an interval of each: \"ratio_interval\": [low, high] …,
-    \"target\", \"aim\", \"met\" (null where there is no target), \"rounds\", \"runs\", \"addresses\", \"ranges\",
-    \"lpm_entries\"}],
-   \"geometric_mean\", \"geometric_mean_target\", \"geometric_mean_met\",
-   \"memory_bytes\": {table: bytes of the default engine, both families},
-   \"tables\": [{\"table\", \"engine\", \"build_ms\", \"fill_ms\", \"ready_ms\", \"ready_interval\",
-    \"ready_target_ms\", \"ready_met\", \"memory_bytes\", \"memory_target_bytes\", \"memory_met\"}],
-   \"rows_without_perfmon\": as rows, without targets, \"notes\", \"quick\", \"command\", \"version\", \"date\", \"data\",
-   \"machine\": {\"cpu\", \"cpus\", \"memory_bytes\", \"kernel\", \"architecture\"}}
-  lpm_ns and engine_ns are lookups alone: the baseline is subtracted, and what is less than 1 is 1.";
-
-/// What a lookup costs, next to the kernel's own trie
-///
-/// Each figure is the median of rounds, with the interval that holds the true one with a probability of 95 %. In a
-/// round a program without lookup and the engine take turns side by side, then comes the kernel's trie, one lookup a run, over
-/// half a million addresses; differences and ratios are taken within rounds. A target is met when the lower end of the
-/// ratio's interval reaches it. Nothing else should run meanwhile.
-#[derive(Clone, Copy, Debug, Args)]
-pub(super) struct Arguments {
-    /// Measure the rows that have a target, with and without `CAP_PERFMON`, and no others
-    #[arg(long)]
-    pub(super) quick: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub(super) json: bool,
-}
+use super::progress::Progress;
 
 /// How much is measured of a case with `--quick`: 16 of these in less than three minutes.
 const QUICK: Effort = Effort {
@@ -93,8 +54,8 @@ struct Plan {
 }
 
 impl Plan {
-    const fn of(arguments: Arguments) -> Self {
-        if arguments.quick {
+    const fn of(quick: bool) -> Self {
+        if quick {
             Self {
                 tables: &[
                     Table::Countries(Countries::China),
@@ -129,48 +90,18 @@ impl Plan {
     }
 }
 
-pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
-    ensure!(
-        rustix::process::geteuid().is_root(),
-        "loading programs into the kernel needs root; run `sudo {}`",
-        command().join(" ")
-    );
-    let plan = Plan::of(arguments);
-    let data = geoip::builtin()?;
-    let mut report = Report {
-        rows: Vec::new(),
-        rows_without_perfmon: Vec::new(),
-        geometric_mean: None,
-        geometric_mean_target: 0.0,
-        geometric_mean_met: None,
-        memory_bytes: [].into(),
-        tables: Vec::new(),
-        notes: Vec::new(),
-        quick: arguments.quick,
-        command: command(),
-        version: env!("CARGO_PKG_VERSION"),
-        date: jiff::Timestamp::now().to_string(),
-        data: data.sources().find_map(|source| source.version.clone()),
-        machine: Machine::this().context("reading what machine this is")?,
-    };
+/// Measures the level.
+pub(super) fn measure(quick: bool, regions: &Regions) -> anyhow::Result<Report> {
+    let plan = Plan::of(quick);
+    let mut report = Report::default();
     let progress = Progress::new(plan.steps())?;
-    stay_on_this_cpu().context("staying on one CPU")?;
-    measure(&plan, &data.regions, &progress, &mut report)
-        .map_err(|error| progress.explain(error))?;
+    measure_all(&plan, regions, &progress, &mut report).map_err(|error| progress.explain(error))?;
     progress.finish();
     report.conclude();
-
-    let mut output = io::stdout().lock();
-    if arguments.json {
-        serde_json::to_writer_pretty(&mut output, &report)?;
-        writeln!(output)?;
-    } else {
-        text::write(&mut output, &report)?;
-    }
-    Ok(())
+    Ok(report)
 }
 
-fn measure(
+fn measure_all(
     plan: &Plan,
     regions: &Regions,
     progress: &Progress,
@@ -228,7 +159,7 @@ fn measure_family<A: Family>(
                 lookups.look_up(&traffic.addresses(&ranges, &real, traffic::COUNT))?;
                 let rounds = Rounds::measure(
                     &plan.effort,
-                    Program::ALL,
+                    &Program::ALL,
                     &Program::APART,
                     |program, runs| lookups.time(program, runs),
                 )?;
@@ -285,7 +216,9 @@ fn measure_way(
     progress.end();
     if let Some(row) = TableRow::new(table, engine, &ways) {
         if engine == Engine::default() {
-            report.memory_bytes.insert(row.table, row.memory_bytes);
+            report
+                .memory_bytes
+                .insert(row.table.clone(), row.memory_bytes);
         }
         report.tables.push(row);
     }
@@ -329,11 +262,10 @@ mod tests {
 
     #[test]
     fn quick_measures_what_has_a_target() {
-        let arguments = |quick| Arguments { quick, json: false };
-        let quick = Plan::of(arguments(true));
+        let quick = Plan::of(true);
         assert_eq!(quick.tables.len() * quick.traffics.len() * 2, 8);
         assert_eq!(quick.steps(), 2 * (5 + 5) + 2);
-        let full = Plan::of(arguments(false));
+        let full = Plan::of(false);
         assert_eq!(full.steps(), 2 * (9 + 9 + 5 + 5 + 5) + 10);
     }
 

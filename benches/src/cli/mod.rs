@@ -3,12 +3,15 @@
 //! Results go to standard output, all else to standard error. Exit status: 0 measured, whatever came out; 1 not
 //! measured; 2 wrong usage; 130 interrupted.
 
+mod compare;
+mod device;
 mod lookup;
+mod output;
 mod program;
 mod progress;
-mod text;
 
 use std::{
+    collections::BTreeMap,
     env,
     fmt::Display,
     io::{self, Write as _},
@@ -16,36 +19,54 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use anyhow::{Context as _, ensure};
+use clap::{Args, Parser, Subcommand};
+use geodrop::geoip;
+use geodrop_bench::{
+    document::{Document, SCHEMA},
+    machine::Machine,
+    measure::{allowed_cpus, stay_on_this_cpu},
+};
 
-use self::progress::Interrupted;
+use self::{device::Against, output::Output, progress::Interrupted};
 
 const EXAMPLES: &str = "\
 Examples:
-  sudo geodrop-bench --quick          the eight figures that count, in less than three minutes
-  sudo geodrop-bench --quick --json   the same for scripts
-  sudo geodrop-bench                  every table and every traffic
-  sudo geodrop-bench program          what a packet costs, by what the filter does
-  cargo xtask bench --quick           build it, and run it";
+  sudo geodrop-bench --quick                         the eight figures that count, in less than three minutes
+  sudo geodrop-bench program                         what a packet costs, by what the filter does
+  sudo geodrop-bench device --quick                  beside nftables, ipset and others, in a few minutes
+  sudo geodrop-bench device --against nft,ipset      beside these, every case: some 20 minutes
+  sudo geodrop-bench all --quick --html out.html --json > out.json
+  geodrop-bench compare before.json after.json       what changed; exit status 1 if anything got worse
+  cargo xtask bench --quick                          build it, and run it";
 
 const EXIT_STATUS: &str = "\
 Exit status:
   0    measured; that a figure misses its target is no failure, and is said
-  1    not measured
-  2    wrong usage
+  1    not measured; of `compare`: something got worse
+  2    wrong usage; of `compare`: a run cannot be read
   130  interrupted";
+
+/// What `--json` prints, for the long help.
+const JSON: &str = "\
+JSON, the same for all levels; docs/benchmarking.md tells each field:
+  {\"schema\": 2, \"command\", \"quick\", \"version\", \"date\", \"data\", \"policies\": {table: checksum}, \"machine\", \"tools\",
+   \"lookup\": null or {\"rows\", \"rows_without_perfmon\", \"tables\", \"geometric_mean\", \"memory_bytes\", \"notes\", …},
+   \"program\": null or {\"paths\", \"egress\", \"floods\"},
+   \"device\": null or {\"rows\", \"starts\", \"goals\", \"skipped\", \"notes\"}}";
 
 /// Measures what blocking by region costs in the kernel
 ///
 /// Loads programs into the kernel and runs them there: it needs root, touches no interface but those in network
-/// namespaces of its own, and leaves nothing behind.
+/// namespaces of its own, and leaves nothing behind. Nothing else should run meanwhile. Each figure is the median of rounds, with
+/// the interval that holds the true one with a probability of 95 %; what is compared takes turns within a round.
 #[derive(Debug, Parser)]
 #[command(
     name = "geodrop-bench",
     version,
     about,
     after_help = EXAMPLES,
-    after_long_help = format!("{EXAMPLES}\n\n{EXIT_STATUS}\n\n{}\n\n{}", lookup::JSON, program::JSON),
+    after_long_help = format!("{EXAMPLES}\n\n{EXIT_STATUS}\n\n{JSON}"),
     args_conflicts_with_subcommands = true,
     max_term_width = 100
 )]
@@ -54,29 +75,109 @@ struct CommandLine {
     verb: Option<Verb>,
 
     #[command(flatten)]
-    lookup: lookup::Arguments,
+    arguments: Arguments,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// What a lookup costs, next to the kernel's own trie; this is what is done without a verb
-    Lookup(lookup::Arguments),
-    Program(program::Arguments),
+    ///
+    /// In a round a program without lookup and the engine take turns side by side, then comes the kernel's trie, one lookup a
+    /// run, over half a million addresses. A target is met when the lower end of the ratio's interval reaches it. With --quick
+    /// only the rows that have a target.
+    Lookup(Arguments),
+    /// What a packet costs, by its way through the filter and by what the filter does
+    ///
+    /// One packet again and again, by `BPF_PROG_TEST_RUN`, so that all it reads is in the caches; what noting flows costs on the
+    /// way out; and a flood of UDP packets from 65,536 blocked addresses. Each setting is compared with a program that drops
+    /// everything unseen and with a filter that judges by address alone. With --quick only UDP packets that are blocked, that
+    /// are allowed and that answer, and all floods.
+    Program(Arguments),
+    /// What packets cost in a device, beside all else that drops packets by their source
+    ///
+    /// Millions of frames through veth pairs in network namespaces of its own, each with another filter at its end: none, an XDP
+    /// program that drops everything, geodrop, nftables, ipset, xdp-filter; all given the same prefixes, and tried before they are
+    /// timed. Every packet is accounted for. Then how long each takes to be set up and to be replaced, and its memory.
+    Device(Compared),
+    /// All three levels
+    All(Compared),
+    Compare(compare::Arguments),
 }
+
+/// How much is measured, and where the report goes.
+#[derive(Clone, Debug, Args)]
+struct Arguments {
+    /// Measure only what answers the first questions
+    #[arg(long)]
+    quick: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// The same, and who is compared.
+#[derive(Clone, Debug, Args)]
+struct Compared {
+    #[command(flatten)]
+    arguments: Arguments,
+    #[command(flatten)]
+    against: Against,
+}
+
+/// Which levels are measured.
+#[derive(Clone, Copy, Debug)]
+struct Levels<'a> {
+    lookup: bool,
+    program: bool,
+    device: Option<&'a Against>,
+}
+
+const NONE: Levels<'_> = Levels {
+    lookup: false,
+    program: false,
+    device: None,
+};
+
+const LOOKUP: Levels<'_> = Levels {
+    lookup: true,
+    ..NONE
+};
 
 /// What a shell reports of a process that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
 /// Parses the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
-    let CommandLine { verb, lookup } = CommandLine::parse();
-    let result = match verb {
-        Some(Verb::Lookup(arguments)) => lookup::run(arguments),
-        Some(Verb::Program(arguments)) => program::run(arguments),
-        None => lookup::run(lookup),
+    let CommandLine { verb, arguments } = CommandLine::parse();
+    let measured = |arguments, levels| measure(arguments, levels).map(|()| ExitCode::SUCCESS);
+    let result = match &verb {
+        None => measured(&arguments, LOOKUP),
+        Some(Verb::Lookup(arguments)) => measured(arguments, LOOKUP),
+        Some(Verb::Program(arguments)) => measured(
+            arguments,
+            Levels {
+                program: true,
+                ..NONE
+            },
+        ),
+        Some(Verb::Device(Compared { arguments, against })) => measured(
+            arguments,
+            Levels {
+                device: Some(against),
+                ..NONE
+            },
+        ),
+        Some(Verb::All(Compared { arguments, against })) => measured(
+            arguments,
+            Levels {
+                lookup: true,
+                program: true,
+                device: Some(against),
+            },
+        ),
+        Some(Verb::Compare(arguments)) => compare::run(arguments),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) if error.is::<Interrupted>() => {
             warn(error);
             ExitCode::from(INTERRUPTED)
@@ -88,6 +189,48 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Measures levels, and writes what came out.
+fn measure(arguments: &Arguments, levels: Levels<'_>) -> anyhow::Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "loading programs into the kernel needs root; run `sudo {}`",
+        command().join(" ")
+    );
+    let files = arguments.output.open()?;
+    let data = geoip::builtin()?;
+    let regions = &data.regions;
+    let mut document = Document {
+        schema: SCHEMA,
+        command: command(),
+        quick: arguments.quick,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        date: jiff::Timestamp::now().to_string(),
+        data: data.sources().find_map(|source| source.version.clone()),
+        policies: BTreeMap::new(),
+        machine: Machine::this().context("reading what machine this is")?,
+        tools: Document::tools_here(),
+        lookup: None,
+        program: None,
+        device: None,
+    };
+    let cores = allowed_cpus().context("asking which CPUs there are")?;
+    stay_on_this_cpu().context("staying on one CPU")?;
+    if levels.lookup {
+        document.lookup = Some(lookup::measure(arguments.quick, regions)?);
+    }
+    if levels.program {
+        document.program = Some(program::measure(arguments.quick, regions)?);
+    }
+    if let Some(against) = levels.device {
+        let policies = &mut document.policies;
+        let report = device::measure(arguments.quick, against, &cores, regions, |blocked| {
+            policies.insert(blocked.countries.name().to_owned(), blocked.checksum());
+        });
+        document.device = Some(report?);
+    }
+    files.write(&document)
 }
 
 /// The command line as a person would write it.
@@ -123,12 +266,11 @@ mod tests {
     fn the_verb_may_be_left_out() {
         CommandLine::command().debug_assert();
         let parsed = |line: &str| {
-            let CommandLine { verb, lookup } =
-                CommandLine::try_parse_from(line.split(' ')).unwrap();
-            match verb {
+            let parsed = CommandLine::try_parse_from(line.split(' ')).unwrap();
+            match parsed.verb {
                 Some(Verb::Lookup(arguments)) => arguments,
-                Some(Verb::Program(_)) => panic!("{line}: another verb"),
-                None => lookup,
+                Some(verb) => panic!("{line}: {verb:?}"),
+                None => parsed.arguments,
             }
         };
         for line in [
@@ -136,9 +278,22 @@ mod tests {
             "geodrop-bench lookup --json --quick",
         ] {
             let arguments = parsed(line);
-            assert!(arguments.quick && arguments.json, "{line}");
+            assert!(arguments.quick && arguments.output.json, "{line}");
         }
         assert!(!parsed("geodrop-bench").quick);
         assert!(CommandLine::try_parse_from(["geodrop-bench", "--fast"]).is_err());
+    }
+
+    #[test]
+    fn peers_are_named_in_a_list() {
+        let parsed = |line: &str| CommandLine::try_parse_from(line.split(' '));
+        for line in [
+            "geodrop-bench device --against nft,xdp-filter --html out.html",
+            "geodrop-bench all --quick --json --markdown out.md",
+            "geodrop-bench compare a.json b.json --threshold 10",
+        ] {
+            assert!(parsed(line).is_ok(), "{line}");
+        }
+        assert!(parsed("geodrop-bench device --against pf").is_err());
     }
 }

@@ -1,24 +1,25 @@
 //! `geodrop-bench program`: what a packet costs, by its way through the filter and by what the filter does.
 
 use std::{
-    io::{self, Write as _},
     net::{Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
 
-use anyhow::{Context as _, ensure};
-use clap::Args;
+use anyhow::ensure;
 use geodrop::{
     datapath::interface::Interface,
-    geoip::{self, Regions},
+    geoip::Regions,
     policy::{Verdict, explain},
-    testbed::{Generator, Namespace, Veth, generator::Limit, veth},
+    testbed::{
+        Generator, Namespace, Veth,
+        generator::{Frames, Limit},
+        veth,
+    },
 };
 use geodrop_bench::{
     family::Family,
     filters::{Filters, Place, Setting},
-    machine::Machine,
-    measure::{Effort, Rounds, stay_on_this_cpu},
+    measure::{Effort, Rounds},
     path::{Path, Sent},
     privilege::Privilege,
     program::{Case, Report, Row},
@@ -26,32 +27,7 @@ use geodrop_bench::{
     traffic::Traffic,
 };
 
-use super::{command, progress::Progress, text};
-
-/// What a packet costs, by its way through the filter and by what the filter does
-///
-/// Three tables. The first two: one packet again and again, by `BPF_PROG_TEST_RUN`, so that all it reads is in the caches; what
-/// a lookup costs over many addresses, `geodrop-bench lookup` tells. The second is what noting flows costs on the way out. The third: a flood of UDP packets from 65,536
-/// blocked addresses through a veth pair in network namespaces of its own, native mode, on one core, with what it costs to make
-/// and to receive a packet. Each setting is compared with a program that drops everything unseen and with a filter that judges by
-/// address alone, within rounds; medians, with the interval that holds the true one with a probability of 95 %.
-#[derive(Clone, Copy, Debug, Args)]
-pub(super) struct Arguments {
-    /// Measure only UDP packets that are blocked, that are allowed and that answer, and all floods
-    #[arg(long)]
-    quick: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-/// What `--json` prints, for the long help.
-pub(super) const JSON: &str = "\
-JSON of `program`:
-  {\"paths\": [{\"family\", \"packet\", \"setting\", \"perfmon\", \"passes\", \"ns\", \"over_reference_ns\",
-    \"over_addresses_ns\", and an interval of each: \"interval\", \"over_reference_interval\",
-    \"over_addresses_interval\": [low, high], \"rounds\"}],
-   \"egress\" and \"floods\": the same, \"quick\", \"command\", \"version\", \"date\", \"machine\"}";
+use super::progress::Progress;
 
 /// How much is measured of a packet.
 const PATH: Effort = Effort {
@@ -85,40 +61,17 @@ const WITHOUT_PERFMON: [Setting; 3] = [Setting::Reference, Setting::Addresses, S
 /// The settings for what is never answered: what is would be another packet after the first run.
 const REJECT: [Setting; 3] = [Setting::Reference, Setting::Addresses, Setting::Reject];
 
-pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
-    ensure!(
-        rustix::process::geteuid().is_root(),
-        "loading programs into the kernel needs root; run `sudo {}`",
-        command().join(" ")
-    );
-    let regions = geoip::builtin()?.regions;
-    let paths: &[Path] = if arguments.quick { &QUICK } else { &Path::ALL };
-    let mut report = Report {
-        paths: Vec::new(),
-        egress: Vec::new(),
-        floods: Vec::new(),
-        quick: arguments.quick,
-        command: command(),
-        version: env!("CARGO_PKG_VERSION"),
-        date: jiff::Timestamp::now().to_string(),
-        machine: Machine::this().context("reading what machine this is")?,
-    };
+/// Measures the level.
+pub(super) fn measure(quick: bool, regions: &Regions) -> anyhow::Result<Report> {
+    let paths: &[Path] = if quick { &QUICK } else { &Path::ALL };
+    let mut report = Report::default();
     let progress = Progress::new(2 * (2 * paths.len() + 1 + Sent::ALL.len() + 1))?;
-    stay_on_this_cpu().context("staying on one CPU")?;
-    measure(paths, &regions, &progress, &mut report).map_err(|error| progress.explain(error))?;
+    measure_all(paths, regions, &progress, &mut report).map_err(|error| progress.explain(error))?;
     progress.finish();
-
-    let mut output = io::stdout().lock();
-    if arguments.json {
-        serde_json::to_writer_pretty(&mut output, &report)?;
-        writeln!(output)?;
-    } else {
-        text::program::write(&mut output, &report)?;
-    }
-    Ok(())
+    Ok(report)
 }
 
-fn measure(
+fn measure_all(
     paths: &[Path],
     regions: &Regions,
     progress: &Progress,
@@ -134,15 +87,15 @@ fn measure(
         };
         let measure = |paths| match privilege {
             Privilege::Full => {
-                measure_paths(Setting::PATHS, paths, regions, privilege, place, progress)
+                measure_paths(&Setting::PATHS, paths, regions, privilege, place, progress)
             }
             Privilege::WithoutPerfmon => {
-                measure_paths(WITHOUT_PERFMON, paths, regions, privilege, place, progress)
+                measure_paths(&WITHOUT_PERFMON, paths, regions, privilege, place, progress)
             }
         };
         report.paths.extend(measure(paths)?);
         if privilege == Privilege::Full {
-            let rows = measure_paths(REJECT, &[Path::Reset], regions, privilege, place, progress);
+            let rows = measure_paths(&REJECT, &[Path::Reset], regions, privilege, place, progress);
             report.paths.extend(rows?);
             report.egress = measure_egress(regions, place, progress)?;
         }
@@ -156,15 +109,15 @@ fn measure(
     Ok(())
 }
 
-fn measure_paths<const N: usize>(
-    settings: [Setting; N],
+fn measure_paths(
+    settings: &[Setting],
     paths: &[Path],
     regions: &Regions,
     privilege: Privilege,
     place: Place<'_>,
     progress: &Progress,
 ) -> anyhow::Result<Vec<Row>> {
-    let mut filters = Filters::load(&settings, regions, privilege, place)?;
+    let mut filters = Filters::load(settings, regions, privilege, place)?;
     let mut rows = Vec::new();
     for (family, is_ipv6) in [(Ipv4Addr::NAME, false), (Ipv6Addr::NAME, true)] {
         for path in paths {
@@ -175,7 +128,7 @@ fn measure_paths<const N: usize>(
             };
             progress.begin(format!("{family} {}", case.packet))?;
             let frame = path.frame(is_ipv6, &filters)?;
-            for setting in settings {
+            for &setting in settings {
                 let passes = filters.passes(setting, &frame)?;
                 ensure!(
                     passes == path.passes(setting),
@@ -218,10 +171,10 @@ fn measure_egress(
             };
             progress.begin(format!("{family} {}", case.packet))?;
             let frame = sent.frame(is_ipv6)?;
-            let rounds = Rounds::measure(&PATH, settings, &[], |setting, runs| {
+            let rounds = Rounds::measure(&PATH, &settings, &[], |setting, runs| {
                 filters.time_egress(setting, &frame, runs)
             })?;
-            rows.extend(Row::of(case, settings, 0, |_| true, &rounds));
+            rows.extend(Row::of(case, &settings, 0, |_| true, &rounds));
             progress.end();
         }
     }
@@ -246,9 +199,16 @@ fn measure_flood<A: Family>(regions: &Regions, progress: &Progress) -> anyhow::R
     // Some ranges are in no blocked country: special-purpose ones, which pass.
     let policy = Countries::China.policy();
     sources.retain(|&source| explain(&policy, regions, source.into()).verdict == Verdict::Drop);
-    let generator = Generator::load_renewing(&veth.client, &sources)?;
+    let generator = Generator::load(
+        &veth.client,
+        &sources,
+        Frames {
+            renewed: true,
+            ..Frames::default()
+        },
+    )?;
     let mut filters = Filters::load(&Setting::FLOOD, regions, Privilege::Full, place)?;
-    let rounds = Rounds::measure(&FLOOD, Setting::FLOOD, &[], |setting, frames| {
+    let rounds = Rounds::measure(&FLOOD, &Setting::FLOOD, &[], |setting, frames| {
         filters.attach(setting)?;
         let limit = Limit {
             frames,
@@ -261,5 +221,5 @@ fn measure_flood<A: Family>(regions: &Regions, progress: &Progress) -> anyhow::R
         ensure!(passed == 0, "{}: {passed} packets passed", setting.name());
     }
     progress.end();
-    Ok(Row::of(case, Setting::FLOOD, 1, |_| false, &rounds))
+    Ok(Row::of(case, &Setting::FLOOD, 1, |_| false, &rounds))
 }

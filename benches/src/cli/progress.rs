@@ -56,12 +56,18 @@ impl Progress {
 
     /// Begins a step: the one before it is done.
     pub(super) fn begin(&self, what: impl Into<String>) -> Result<(), Interrupted> {
+        self.go_on()?;
+        self.bar.set_message(what.into());
+        self.bar.tick();
+        Ok(())
+    }
+
+    /// Whether a step may go on.
+    pub(super) fn go_on(&self) -> Result<(), Interrupted> {
         if self.interrupted.load(Ordering::Relaxed) {
             self.bar.finish_and_clear();
             return Err(Interrupted);
         }
-        self.bar.set_message(what.into());
-        self.bar.tick();
         Ok(())
     }
 

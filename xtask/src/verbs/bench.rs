@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what a lookup costs, next to the kernel's own trie.
+//! `cargo xtask bench`: what blocking costs, beside all else that blocks.
 
 use std::{ffi::OsString, process::Command};
 
@@ -15,6 +15,8 @@ Examples:
   sudo -E env \"PATH=$PATH\" cargo xtask bench --quick         the figures that count, in less than three minutes
   sudo -E env \"PATH=$PATH\" cargo xtask bench --quick --json  the same for scripts, on standard output
   sudo -E env \"PATH=$PATH\" cargo xtask bench                 every table and every traffic
+  sudo -E env \"PATH=$PATH\" cargo xtask bench all --quick --html out.html --json > out.json
+  cargo xtask bench compare before.json after.json           what changed
   cargo xtask bench -- --help                                what geodrop-bench can do
   cargo xtask bench                                          build it; then it says how to run it as root";
 
@@ -33,7 +35,8 @@ impl Args {
         let binary = build::build_binary(workspace, "geodrop-bench", Profile::Release)?;
         let mut command = Command::new(&binary);
         command.args(&self.arguments);
-        let needs_root = !self.arguments.iter().any(|argument| argument == "--help");
+        let needs_no_root = |argument: &OsString| argument == "--help" || argument == "compare";
+        let needs_root = !self.arguments.iter().any(needs_no_root);
         if needs_root && !workspace::is_root() {
             let binary = workspace.relative(&binary).display();
             let arguments = self.arguments.join(" ".as_ref());

@@ -1,17 +1,16 @@
 //! What `geodrop-bench lookup` found, as it prints it.
 //!
-//! [`Report`] is the JSON of `--json`: each field is a name in it. Scripts rely on the names.
+//! [`Report`] is the part `lookup` of a [document](crate::document): each field is a name in it. Scripts rely on the names.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use geodrop::table::Engine;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     built::Way,
     costs::{self, Costs},
     goals::{self, Goal},
-    machine::Machine,
     measure::Estimate,
     privilege::Privilege,
     tables::{Countries, Table},
@@ -19,7 +18,7 @@ use crate::{
 };
 
 /// All that was found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// The cost of a lookup, a row for each family, table, traffic and privilege.
     pub rows: Vec<Row>,
@@ -32,23 +31,11 @@ pub struct Report {
     /// Whether it is.
     pub geometric_mean_met: Option<bool>,
     /// How much memory of the kernel the default engine's tables take, both families together, by table.
-    pub memory_bytes: BTreeMap<&'static str, u64>,
+    pub memory_bytes: BTreeMap<String, u64>,
     /// What it takes to get tables into the kernel: a row for each table and engine.
     pub tables: Vec<TableRow>,
     /// What could not be measured, and why.
     pub notes: Vec<String>,
-    /// Whether only the rows with a target were asked for.
-    pub quick: bool,
-    /// The command line.
-    pub command: Vec<String>,
-    /// The version of this program.
-    pub version: &'static str,
-    /// When it began, in UTC (RFC 3339).
-    pub date: String,
-    /// The version of the built-in GeoIP data.
-    pub data: Option<String>,
-    /// What it ran on: `cpu`, `cpus`, `memory_bytes`, `kernel`, `architecture`.
-    pub machine: Machine,
 }
 
 impl Report {
@@ -69,14 +56,14 @@ impl Report {
 
 /// What a lookup costs in one table with one traffic. Times are nanoseconds; an interval holds the true median with a
 /// probability of at least 95 %.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// `ipv4` or `ipv6`.
-    pub family: &'static str,
+    pub family: String,
     /// `CN-HK-MO`, `world`, `10k`, `100k` or `1M`.
-    pub table: &'static str,
+    pub table: String,
     /// `uniform`, `over ranges`, `zipf` or `single flow`.
-    pub traffic: &'static str,
+    pub traffic: String,
     /// The engine that is compared with the kernel's trie.
     pub engine: String,
     /// Whether the programs were loaded with `CAP_PERFMON`. Without it the verifier masks what is read.
@@ -152,9 +139,9 @@ impl Row {
             runs,
         } = costs;
         Self {
-            family: case.family,
-            table: case.table.name(),
-            traffic: case.traffic.name(),
+            family: case.family.to_owned(),
+            table: case.table.name().to_owned(),
+            traffic: case.traffic.name().to_owned(),
             engine: case.engine.to_string(),
             perfmon,
             baseline_ns: baseline.median,
@@ -179,10 +166,10 @@ impl Row {
 
 /// What it takes to get the tables of both families into the kernel, from ranges on. Times are milliseconds by the
 /// clock on the wall, in one thread.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TableRow {
     /// The table's name, as in [`Row::table`].
-    pub table: &'static str,
+    pub table: String,
     /// The engine that it is laid out for.
     pub engine: String,
     /// From ranges to the table as the engine lays it out.
@@ -221,7 +208,7 @@ impl TableRow {
         let ready_target_ms = goal.map(|countries| milliseconds(goals::ready(countries)));
         let memory_target_bytes = goal.map(goals::memory);
         Some(Self {
-            table: table.name(),
+            table: table.name().to_owned(),
             engine: engine.to_string(),
             build_ms: median(|way| way.build).median,
             fill_ms: median(|way| way.fill).median,
@@ -278,25 +265,8 @@ mod tests {
     fn report(rows: Vec<Row>) -> Report {
         let mut report = Report {
             rows,
-            rows_without_perfmon: Vec::new(),
-            geometric_mean: None,
-            geometric_mean_target: 0.0,
-            geometric_mean_met: None,
-            memory_bytes: [("world", 5)].into(),
-            tables: Vec::new(),
-            notes: Vec::new(),
-            quick: true,
-            command: vec!["geodrop-bench".to_owned()],
-            version: "1",
-            date: String::new(),
-            data: None,
-            machine: Machine {
-                cpu: "one".to_owned(),
-                cpus: 1,
-                memory_bytes: 2,
-                kernel: "6".to_owned(),
-                architecture: "x".to_owned(),
-            },
+            memory_bytes: [("world".to_owned(), 5)].into(),
+            ..Report::default()
         };
         report.conclude();
         report
@@ -359,7 +329,6 @@ mod tests {
         assert_eq!(json["memory_bytes"]["world"], 5);
         assert!((json["geometric_mean"].as_f64().unwrap() - 16.0).abs() < 1e-9);
         assert_eq!(json["geometric_mean_met"], false);
-        assert_eq!(json["machine"]["kernel"], "6");
     }
 
     #[test]

@@ -1,0 +1,243 @@
+//! `geodrop-bench device`: what packets cost in a device, beside all else that drops packets by their source.
+
+use std::time::Duration;
+
+use clap::Args;
+use geodrop::geoip::Regions;
+use geodrop_bench::{
+    device::{
+        blocked::Blocked,
+        case::Case,
+        contestant::{Contestant, Peer},
+        goals,
+        ledger::Ledger,
+        report::{Report, Skipped},
+        rig::Rig,
+        start, tool, turns, xdp_filter,
+    },
+    measure::Effort,
+    tables::Countries,
+};
+
+use super::progress::Progress;
+
+/// Who is to be compared.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Against {
+    /// Beside geodrop, no filter and an XDP program that drops everything, measure these; as far as they are installed
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = ALL, value_name = "PEER,…")]
+    against: Vec<Peer>,
+}
+
+const ALL: [Peer; 3] = [Peer::Nft, Peer::Ipset, Peer::XdpFilter];
+
+/// How much is measured of a case: some 30 s with ten contestants, of which each turn has its own cost of 100 ms.
+const CASE: Effort = Effort {
+    turn: Duration::from_millis(80),
+    least_runs: 1 << 16,
+    parts: 1,
+    time: Duration::from_secs(20),
+    least_rounds: 6,
+    most_rounds: 11,
+};
+
+/// How many addresses xdp-filter is given with `--quick`: three seconds' worth.
+const QUICK_ADDRESSES: usize = 1_000;
+
+/// How much is measured.
+struct Plan<'a> {
+    quick: bool,
+    against: &'a [Peer],
+    /// On which cores.
+    cores: &'a [usize],
+}
+
+impl Plan<'_> {
+    fn cases(&self, countries: Countries) -> Vec<Case> {
+        if self.quick {
+            Case::quick(countries)
+        } else {
+            Case::all(countries, self.cores.len())
+        }
+    }
+
+    /// Who takes part with a table: xdp-filter's addresses are no table.
+    fn contestants(&self, countries: Countries) -> Vec<Contestant> {
+        let is_asked = |contestant: &Contestant| {
+            contestant
+                .peer()
+                .is_none_or(|peer| self.against.contains(&peer))
+                && !(*contestant == Contestant::XdpFilter && countries == Countries::World)
+        };
+        Contestant::ALL.into_iter().filter(is_asked).collect()
+    }
+
+    fn starts(&self) -> Vec<Contestant> {
+        let is_asked = |contestant: &Contestant| {
+            let peer = contestant.peer();
+            peer.is_none_or(|peer| self.against.contains(&peer))
+        };
+        start::CONTESTANTS.into_iter().filter(is_asked).collect()
+    }
+
+    fn steps(&self) -> usize {
+        let of = |countries| {
+            self.contestants(countries).len() + self.cases(countries).len() + self.starts().len()
+        };
+        Countries::ALL.into_iter().map(of).sum()
+    }
+}
+
+/// Measures the level, with XDP programs on these cores. `policies` hears of each policy that it was measured with.
+pub(super) fn measure(
+    quick: bool,
+    against: &Against,
+    cores: &[usize],
+    regions: &Regions,
+    mut policies: impl FnMut(&Blocked),
+) -> anyhow::Result<Report> {
+    let plan = Plan {
+        quick,
+        against: &against.against,
+        cores,
+    };
+    let progress = Progress::new(plan.steps())?;
+    let mut report = Report::default();
+    for countries in Countries::ALL {
+        let blocked = Blocked::of(countries, regions);
+        policies(&blocked);
+        measure_table(&plan, &blocked, &progress, &mut report)
+            .map_err(|error| progress.explain(error))?;
+    }
+    progress.finish();
+    report.goals = goals::of(&report.rows, &report.starts);
+    Ok(report)
+}
+
+fn measure_table(
+    plan: &Plan<'_>,
+    blocked: &Blocked,
+    progress: &Progress,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let table = blocked.countries.name();
+    for contestant in plan.starts() {
+        let times = start::times(blocked.countries, plan.quick);
+        let what = format!("{table}: setting up {}", contestant.name());
+        progress.begin(what.as_str())?;
+        let measured = able(contestant).and_then(|()| {
+            start::measure(contestant, blocked, times, || {
+                Ok(progress.begin(what.as_str())?)
+            })
+        });
+        match measured {
+            Ok(start) => report.starts.push(start),
+            Err(error) => skip(contestant, table, error, progress, report)?,
+        }
+        progress.end();
+    }
+    let mut rigs = Vec::new();
+    let most = if plan.quick {
+        QUICK_ADDRESSES
+    } else {
+        xdp_filter::MOST
+    };
+    for contestant in plan.contestants(blocked.countries) {
+        progress.begin(format!("{table}: trying {}", contestant.name()))?;
+        let set_up = able(contestant).and_then(|()| {
+            let rig = Rig::new(contestant, blocked, plan.cores.len(), most)?;
+            rig.check(blocked, true)?;
+            Ok(rig)
+        });
+        match set_up {
+            Ok(rig) => rigs.push(rig),
+            Err(error) => skip(contestant, table, error, progress, report)?,
+        }
+        progress.end();
+    }
+    for case in plan.cases(blocked.countries) {
+        progress.begin(case.to_string())?;
+        let rows = turns::measure(case, &rigs, blocked, plan.cores, &CASE, || {
+            Ok(progress.go_on()?)
+        })?;
+        for row in &rows {
+            if let Some(losses) = row.ledger.as_ref().and_then(Ledger::losses) {
+                let name = &row.contestant;
+                report.notes.push(format!("{case}, {name}: {losses}"));
+            }
+        }
+        report.rows.extend(rows);
+        progress.end();
+    }
+    Ok(())
+}
+
+/// Whether what a contestant takes is installed.
+fn able(contestant: Contestant) -> anyhow::Result<()> {
+    let Some(peer) = contestant.peer() else {
+        return Ok(());
+    };
+    for command in peer.commands() {
+        if tool::version(command).is_none() {
+            anyhow::bail!("`{command}` is not installed: install {}", peer.packages());
+        }
+    }
+    Ok(())
+}
+
+/// Notes that someone else's filter does not take part. That ours does not is an error.
+fn skip(
+    contestant: Contestant,
+    table: &str,
+    error: anyhow::Error,
+    progress: &Progress,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    // A command that Ctrl-C ended failed for no fault of its own.
+    progress.go_on()?;
+    let Some(peer) = contestant.peer() else {
+        return Err(error.context(contestant.name()));
+    };
+    let skipped = Skipped {
+        contestant: contestant.name().to_owned(),
+        table: table.to_owned(),
+        reason: format!("{error:#} (its kernel must have {})", peer.kernel()),
+    };
+    if !report.skipped.contains(&skipped) {
+        report.skipped.push(skipped);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_asked_for_does_not_take_part() {
+        let plan = Plan {
+            quick: true,
+            against: &[Peer::Ipset],
+            cores: &[0],
+        };
+        let contestants = plan.contestants(Countries::China);
+        assert!(contestants.contains(&Contestant::Ipset));
+        assert!(contestants.contains(&Contestant::NoFilter));
+        assert!(!contestants.contains(&Contestant::NftablesRaw));
+        assert!(!plan.starts().contains(&Contestant::NftablesRaw));
+    }
+
+    #[test]
+    fn a_full_run_has_a_bounded_time() {
+        let plan = Plan {
+            quick: false,
+            against: &ALL,
+            cores: &[0, 1],
+        };
+        let cases: usize = Countries::ALL
+            .into_iter()
+            .map(|countries| plan.cases(countries).len())
+            .sum();
+        assert!(cases * 30 < 20 * 60, "{cases} cases");
+    }
+}

@@ -1,0 +1,125 @@
+//! A policy as all that are compared are given it: the same prefixes.
+
+use std::{fmt::Write as _, net::Ipv4Addr};
+
+use fastrand::Rng;
+use geodrop::{
+    Rule,
+    geoip::Regions,
+    policy::{Classified, Ruleset},
+    range::{Prefix, Range, find},
+};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    tables::Countries,
+    traffic::{SEED, address_in},
+};
+
+/// From how many addresses that are not blocked packets come.
+const ALLOWED: usize = 1 << 14;
+
+/// What is blocked, and what is not. Of IPv4, which all that are compared know.
+#[derive(Clone, Debug)]
+pub struct Blocked {
+    /// Of which countries.
+    pub countries: Countries,
+    /// The rules, as geodrop has them.
+    pub ruleset: Ruleset,
+    /// The ranges that are dropped.
+    pub ranges: Vec<Classified<Ipv4Addr>>,
+    /// The fewest prefixes that hold each of these: those of different countries are not joined, as geodrop counts them apart
+    /// and a list for each country is what other filters are given.
+    pub prefixes: Vec<Prefix<Ipv4Addr>>,
+    /// Addresses that are not blocked, from all over the space of unicast addresses.
+    pub allowed: Vec<Ipv4Addr>,
+}
+
+impl Blocked {
+    /// What the policy of these countries blocks.
+    #[must_use]
+    pub fn of(countries: Countries, regions: &Regions) -> Self {
+        let ruleset = countries.ruleset(regions);
+        let ranges: Vec<_> = ruleset
+            .ipv4()
+            .iter()
+            .filter(|classified| ruleset.entry(classified.label).is_against(Rule::GENERAL))
+            .copied()
+            .collect();
+        let prefixes = ranges.iter().flat_map(|it| it.range.prefixes()).collect();
+        let mut rng = Rng::with_seed(SEED);
+        let mut allowed = Vec::new();
+        while allowed.len() < ALLOWED {
+            let address: Ipv4Addr = address_in(&mut rng, Range::ALL);
+            // The network stack refuses what comes from elsewhere, whoever filters.
+            let is_unicast = !matches!(address.octets()[0], 0 | 127 | 224..);
+            if is_unicast && find(&ranges, address).is_none() {
+                allowed.push(address);
+            }
+        }
+        Self {
+            countries,
+            ruleset,
+            ranges,
+            prefixes,
+            allowed,
+        }
+    }
+
+    /// Whether an address is blocked.
+    #[must_use]
+    pub fn holds(&self, address: Ipv4Addr) -> bool {
+        find(&self.ranges, address).is_some()
+    }
+
+    /// From how many addresses packets come: a power of two, several times the number of ranges or as many as the generator can
+    /// be given in a moment.
+    #[must_use]
+    pub const fn sources(&self) -> u32 {
+        match self.countries {
+            Countries::China => 1 << 16,
+            Countries::World => 1 << 18,
+        }
+    }
+
+    /// By what the prefixes are known again: SHA-256 of a line for each, in hexadecimal.
+    #[must_use]
+    pub fn checksum(&self) -> String {
+        let mut hash = Sha256::new();
+        for prefix in &self.prefixes {
+            hash.update(format!("{prefix}\n"));
+        }
+        let mut text = String::new();
+        for byte in hash.finalize() {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use geodrop::geoip;
+
+    use super::*;
+
+    #[test]
+    fn prefixes_hold_what_is_blocked_and_nothing_else() {
+        let regions = geoip::builtin().unwrap().regions;
+        for countries in Countries::ALL {
+            let blocked = Blocked::of(countries, &regions);
+            let size = |range: Range<Ipv4Addr>| range.size();
+            let of_ranges: u128 = blocked.ranges.iter().map(|it| size(it.range)).sum();
+            let of_prefixes: u128 = blocked.prefixes.iter().map(|it| size(it.range())).sum();
+            assert_eq!(of_ranges, of_prefixes);
+            assert!(
+                !blocked
+                    .allowed
+                    .iter()
+                    .any(|address| blocked.holds(*address))
+            );
+            assert_eq!(blocked.checksum().len(), 64);
+        }
+    }
+}

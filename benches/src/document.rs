@@ -1,0 +1,140 @@
+//! What a run found, as `--json` prints it, and all that one must know to find it again.
+//!
+//! One schema for all levels: what was not measured is null. Within a schema's number fields may be added; a field that goes, or
+//! means something else, makes it another number. Each field is documented where it is declared: here, in [`Machine`],
+//! [`lookup::Report`], [`program::Report`] and [`device::report::Report`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    device::{self, contestant::Peer, tool},
+    lookup,
+    machine::Machine,
+    program,
+};
+
+/// The number of this schema.
+pub const SCHEMA: u32 = 2;
+
+/// All that a run found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Document {
+    /// [`SCHEMA`]. Before there were numbers, there was the report of one level without what is around it.
+    pub schema: u32,
+    /// The command line.
+    pub command: Vec<String>,
+    /// Whether only the first questions were asked.
+    pub quick: bool,
+    /// The version of this program.
+    pub version: String,
+    /// When it began, in UTC (RFC 3339).
+    pub date: String,
+    /// The version of the built-in GeoIP data.
+    pub data: Option<String>,
+    /// By the table, what its prefixes of IPv4 are known again by: SHA-256 of a line for each.
+    pub policies: BTreeMap<String, String>,
+    /// What it ran on.
+    pub machine: Machine,
+    /// The versions of other people's commands, by their names; those that are not installed are left out.
+    pub tools: BTreeMap<String, String>,
+    /// What a lookup costs.
+    pub lookup: Option<lookup::Report>,
+    /// What a packet costs in the program.
+    pub program: Option<program::Report>,
+    /// What a packet costs in a device.
+    pub device: Option<device::report::Report>,
+}
+
+/// A document cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// It is no JSON of a run.
+    #[error("it is not what `geodrop-bench --json` prints: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It is of another schema.
+    #[error(
+        "it has schema {found}, and this program reads schema {SCHEMA}; read it with the version that made it, or measure again"
+    )]
+    Schema {
+        /// The schema's number.
+        found: u32,
+    },
+}
+
+impl Document {
+    /// Reads a document.
+    ///
+    /// # Errors
+    ///
+    /// When it is none, or of another schema.
+    pub fn parse(text: &str) -> Result<Self, DocumentError> {
+        #[derive(Deserialize)]
+        struct Any {
+            #[serde(default = "first")]
+            schema: u32,
+        }
+        const fn first() -> u32 {
+            1
+        }
+        let Any { schema } = serde_json::from_str(text)?;
+        if schema != SCHEMA {
+            return Err(DocumentError::Schema { found: schema });
+        }
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// What others' commands are here.
+    #[must_use]
+    pub fn tools_here() -> BTreeMap<String, String> {
+        [Peer::Nft, Peer::Ipset, Peer::XdpFilter]
+            .into_iter()
+            .flat_map(Peer::commands)
+            .filter_map(|command| Some(((*command).to_owned(), tool::version(command)?)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn empty() -> Document {
+        Document {
+            schema: SCHEMA,
+            command: vec!["geodrop-bench".to_owned()],
+            quick: true,
+            version: "1".to_owned(),
+            date: "2026-11-23T00:00:00Z".to_owned(),
+            data: None,
+            policies: BTreeMap::new(),
+            machine: Machine::default(),
+            tools: BTreeMap::new(),
+            lookup: None,
+            program: None,
+            device: None,
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let text = serde_json::to_string(&empty()).unwrap();
+        let read = Document::parse(&text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    }
+
+    #[test]
+    fn other_schemas_are_refused_by_number() {
+        let text = serde_json::to_string(&Document {
+            schema: SCHEMA + 1,
+            ..empty()
+        });
+        let error = Document::parse(&text.unwrap()).unwrap_err().to_string();
+        assert!(error.contains("schema 3"), "{error}");
+        let error = Document::parse(r#"{"rows": []}"#).unwrap_err().to_string();
+        assert!(error.contains("schema 1"), "{error}");
+        let error = Document::parse("no").unwrap_err().to_string();
+        assert!(error.contains("--json"), "{error}");
+    }
+}

@@ -1,0 +1,171 @@
+//! The report as a page that stands alone: no script, nothing from the network, in the colours that its reader prefers.
+
+use std::fmt::Write as _;
+
+use super::{Section, environment, is_numeric, plot, sections};
+use crate::document::Document;
+
+/// What is so in light and in dark.
+const STYLE: &str = "\
+:root{color-scheme:light dark;--paper:#fff;--ink:#1b1b1b;--quiet:#5c5c5c;--line:#d5d5d5;--shade:#f4f4f4}
+*{box-sizing:border-box}
+body{margin:0 auto;padding:1.5rem 1rem 4rem;max-width:60rem;background:var(--paper);color:var(--ink);
+ font:1rem/1.5 system-ui,sans-serif}
+h1{font-size:1.7rem;line-height:1.2}h2{font-size:1.2rem;margin:2.5rem 0 .5rem}
+p,li{max-width:46rem}
+figure{margin:1rem 0}svg{display:block;width:100%;height:auto}
+.wide{overflow-x:auto}
+table{border-collapse:collapse;font-size:.87rem;font-variant-numeric:tabular-nums}
+th,td{padding:.25rem .7rem .25rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
+thead th{color:var(--quiet);font-weight:600}
+.number{text-align:right;white-space:nowrap}td{white-space:nowrap}
+pre{padding:.7rem;background:var(--shade);overflow-x:auto}
+.facts td,.facts th{white-space:normal;overflow-wrap:anywhere}.facts th{color:var(--quiet);font-weight:600;min-width:9rem}
+summary{cursor:pointer;color:var(--quiet)}
+";
+
+/// What is so in the dark only.
+const DARK: &str = "--paper:#161616;--ink:#e8e8e8;--quiet:#a8a8a8;--line:#3a3a3a;--shade:#222";
+
+/// What is so on narrow screens, and on paper.
+const NARROW: &str = "@media(max-width:40rem){body{padding:1rem .75rem 3rem}h1{font-size:1.4rem}.plot{overflow-x:auto}
+ .plot svg{min-width:32rem}}
+@media print{body{max-width:none;padding:0;font-size:10pt}h2,figure,tr{break-inside:avoid}h2{break-after:avoid}
+ .wide{overflow:visible}table{font-size:7.5pt}details>*{display:block}}
+";
+
+/// What was found, as a page.
+#[must_use]
+pub fn render(document: &Document) -> String {
+    let mut page = String::new();
+    // Writing to a string does not fail, here and below.
+    let _ = write!(
+        page,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
+         <title>What blocking costs: geodrop {version}, {date}</title>\n\
+         <style>\n{STYLE}{light}@media(prefers-color-scheme:dark){{@media not print{{:root{{{DARK}}}\n{dark}}}}}\n{NARROW}</style>\n\
+         </head>\n<body>\n<h1>What blocking costs</h1>\n",
+        version = escape(&document.version),
+        date = escape(&document.date),
+        light = plot::style(false),
+        dark = plot::style(true),
+    );
+    let _ = write!(
+        page,
+        "<p>To repeat it, as root:</p>\n<pre>{}</pre>\n",
+        escape(&document.command.join(" "))
+    );
+    for section in sections(document) {
+        add_section(&mut page, &section);
+    }
+    page.push_str("<h2>Where</h2>\n<div class=\"wide\"><table class=\"facts\">\n");
+    for (name, value) in environment(document) {
+        let (name, value) = (escape(&name), escape(&value));
+        let _ = writeln!(
+            page,
+            "<tr><th scope=\"row\">{name}</th><td>{value}</td></tr>"
+        );
+    }
+    page.push_str("</table></div>\n</body>\n</html>\n");
+    page
+}
+
+fn add_section(page: &mut String, section: &Section) {
+    let _ = writeln!(page, "<section>\n<h2>{}</h2>", escape(&section.title));
+    for paragraph in &section.before {
+        let _ = writeln!(page, "<p>{}</p>", escape(paragraph));
+    }
+    // The table says the same, so a plot that cannot be drawn is only left out.
+    if let Some(svg) = section
+        .plot
+        .as_ref()
+        .and_then(|plot| plot.svg(&section.title).ok())
+    {
+        let _ = writeln!(page, "<figure class=\"plot\">{svg}</figure>");
+    }
+    if !section.head.is_empty() {
+        add_table(page, section);
+    }
+    if !section.after.is_empty() {
+        page.push_str("<ul>\n");
+        for line in &section.after {
+            let _ = writeln!(page, "<li>{}</li>", escape(line));
+        }
+        page.push_str("</ul>\n");
+    }
+    page.push_str("</section>\n");
+}
+
+fn add_table(page: &mut String, section: &Section) {
+    let numeric: Vec<_> = (0..section.head.len())
+        .map(|column| is_numeric(&section.rows, column))
+        .collect();
+    let class = |column: usize| match numeric.get(column) {
+        Some(true) => " class=\"number\"",
+        _ => "",
+    };
+    page.push_str("<div class=\"wide\"><table>\n<thead><tr>");
+    for (column, name) in section.head.iter().enumerate() {
+        let _ = write!(
+            page,
+            "<th scope=\"col\"{}>{}</th>",
+            class(column),
+            escape(name)
+        );
+    }
+    page.push_str("</tr></thead>\n<tbody>\n");
+    for row in &section.rows {
+        page.push_str("<tr>");
+        for (column, cell) in row.iter().enumerate() {
+            let _ = write!(page, "<td{}>{}</td>", class(column), escape(cell));
+        }
+        page.push_str("</tr>\n");
+    }
+    page.push_str("</tbody></table></div>\n");
+}
+
+/// Text as it stands in HTML and its attributes.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::tests::empty;
+
+    #[test]
+    fn a_page_takes_nothing_from_elsewhere() {
+        let page = render(&Document {
+            command: vec!["geodrop-bench".to_owned(), "<script>".to_owned()],
+            ..empty()
+        });
+        assert!(page.contains("geodrop-bench &lt;script&gt;"));
+        for elsewhere in ["<script", "<link", "@import", "src=", "url("] {
+            assert!(!page.contains(elsewhere), "{elsewhere}");
+        }
+        assert!(page.contains("prefers-color-scheme:dark") && page.contains("@media print"));
+    }
+
+    #[test]
+    fn a_table_says_which_columns_are_numbers() {
+        let mut page = String::new();
+        let section = Section {
+            title: "A & B".to_owned(),
+            head: vec!["name", "ns"],
+            rows: vec![vec!["x".to_owned(), "1.5".to_owned()]],
+            ..Section::default()
+        };
+        add_section(&mut page, &section);
+        assert!(page.contains("<h2>A &amp; B</h2>"));
+        assert!(
+            page.contains("<td>x</td><td class=\"number\">1.5</td>"),
+            "{page}"
+        );
+        assert!(!page.contains("<figure"));
+    }
+}
