@@ -442,7 +442,6 @@ fn likely_slips_get_advice() {
             "[geoip]\nsources = ['none.csv']",
             "/nowhere/none.csv cannot be read",
         ),
-        ("[geoip]\nsources = ['/']", "it is a directory"),
         (
             "[geoip]\nsources = ['CN=none.txt']",
             "/nowhere/none.txt cannot be read",

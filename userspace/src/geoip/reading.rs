@@ -1,6 +1,6 @@
 //! One source, read.
 
-use std::{collections::BTreeMap, fmt, io::Read as _, path::Path};
+use std::{collections::BTreeMap, fmt, fs, io::Read as _, path::Path};
 
 use serde::Serialize;
 
@@ -90,7 +90,7 @@ impl Reading {
         })
     }
 
-    /// Reads a file. `given` is the country that the user says its prefixes are in.
+    /// Reads a file, or a directory of files. `given` is the country that the user says its prefixes are in.
     pub(super) fn of_file(
         path: &Path,
         given: Option<Country>,
@@ -100,7 +100,10 @@ impl Reading {
         let mut intake = Intake::new(by, Source::of_file(name.clone()));
         let mut alone = None;
         let mut has_data = false;
-        unpack(path, &mut |unpacked| {
+        // All of a directory is read from where it is now, though a link that leads to it may be switched meanwhile.
+        let directory = fs::canonicalize(path).ok().filter(|path| path.is_dir());
+        let place = directory.as_deref().unwrap_or(path);
+        unpack(&name, place, &mut |unpacked| {
             if unpacked.is_archived && is_document(unpacked.name) {
                 return Ok(());
             }
@@ -117,10 +120,14 @@ impl Reading {
                 problem: PackedProblem::NoData,
             });
         }
-        match alone {
-            Some(reading) if !reading.regions.is_empty() => Ok(reading),
-            _ => intake.finish(path),
+        let mut reading = match alone {
+            Some(reading) if !reading.regions.is_empty() => reading,
+            _ => intake.finish(path)?,
+        };
+        if let Some(directory) = &directory {
+            reading.source.add_what_is_beside(directory);
         }
+        Ok(reading)
     }
 }
 

@@ -1,10 +1,15 @@
 //! Where data comes from, and how much of it there is.
 
+use std::{fs::File, io::Read as _, path::Path};
+
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::{Located, Regions};
 use crate::range::Address;
+
+/// How much of [`Source::BESIDE`] is read.
+const MOST_BESIDE: u64 = 64 << 10;
 
 /// Where data comes from, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +38,35 @@ impl Source {
             source: name,
             ..Self::default()
         }
+    }
+
+    /// The file that says of a directory's data what the data does not: a [`Source`] as JSON, and what else whoever fetched
+    /// the data notes.
+    pub const BESIDE: &str = "about.json";
+
+    /// Adds what [`Self::BESIDE`] says, if it is there and can be understood, wherever the data itself says nothing.
+    pub(super) fn add_what_is_beside(&mut self, directory: &Path) {
+        let mut text = Vec::new();
+        let read = File::open(directory.join(Self::BESIDE))
+            .and_then(|file| file.take(MOST_BESIDE).read_to_end(&mut text));
+        let Some(beside) = read.ok().and_then(|_| serde_json::from_slice(&text).ok()) else {
+            return;
+        };
+        let Self {
+            source: _,
+            version,
+            date,
+            licence,
+            attribution,
+            url,
+            checksum,
+        } = beside;
+        self.version = self.version.take().or(version);
+        self.date = self.date.or(date);
+        self.licence = self.licence.take().or(licence);
+        self.attribution = self.attribution.take().or(attribution);
+        self.url = self.url.take().or(url);
+        self.checksum = self.checksum.take().or(checksum);
     }
 
     /// How many days old it is on a day; `None` when its date is not known. Negative for a day before.

@@ -1,11 +1,12 @@
-//! Opens what files are packed in: gzip, xz, zstd, bzip2, zip and tar, one in another too, recognised by how they begin.
+//! Opens what files are packed in: gzip, xz, zstd, bzip2, zip and tar, one in another too, recognised by how they begin. A
+//! directory is one more thing that files are in.
 //!
 //! Everything streams: of what is packed no more is in memory than its packing needs (xz and zstd up to 128 MiB, if the
 //! file asks for it). Each layer gives [`LONGEST`] bytes at most, so that a small file cannot become an endless one. Every
 //! checksum that a packing has is compared: what was cut off or damaged is an error, never a shorter file.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead, BufReader, Cursor, Read},
     path::Path,
 };
@@ -99,13 +100,35 @@ pub(super) struct Unpacked<'a> {
 /// What is done with each file.
 pub(super) type Visit<'v> = dyn FnMut(Unpacked<'_>) -> Result<(), GeoipError> + 'v;
 
-/// Opens a file, and hands each file in it to `visit`.
+/// Opens a file, called `name` in messages, and hands each file in it to `visit`. A directory is read as an archive of the files that are right in it.
 ///
 /// # Errors
 ///
 /// Whatever is wrong with what it is packed in, and what `visit` refuses.
-pub(super) fn unpack(path: &Path, visit: &mut Visit<'_>) -> Result<(), GeoipError> {
-    let name = path.display().to_string();
+pub(super) fn unpack(name: &str, path: &Path, visit: &mut Visit<'_>) -> Result<(), GeoipError> {
+    if !path.is_dir() {
+        return open(name, path, 0, visit);
+    }
+    let failed = |source| GeoipError::of_io(name, source);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        refuse_many(name, files.len())?;
+        // Neither pipes, which would be waited for, nor what a link leads out to.
+        if entry.file_type().map_err(failed)?.is_file() {
+            files.push(entry.file_name());
+        }
+    }
+    files.sort();
+    for file in files {
+        let inside = format!("{name}{INSIDE}{}", file.to_string_lossy());
+        open(&inside, &path.join(&file), 1, visit)?;
+    }
+    Ok(())
+}
+
+/// Opens a file that is in a directory (`depth` 1) or stands for itself (0).
+fn open(name: &str, path: &Path, depth: usize, visit: &mut Visit<'_>) -> Result<(), GeoipError> {
     let unreadable = |source| GeoipError::Read {
         path: path.to_owned(),
         source,
@@ -117,10 +140,15 @@ pub(super) fn unpack(path: &Path, visit: &mut Visit<'_>) -> Result<(), GeoipErro
         .read_to_end(&mut beginning)
         .map_err(unreadable)?;
     if Packing::of(&beginning) == Some(Packing::Zip) {
-        return zip(&name, file, visit);
+        return zip(name, file, visit);
     }
     let rest = Layer::bare(Cursor::new(beginning).chain(file));
-    unpack_stream(&name, &mut BufReader::with_capacity(BUFFER, rest), 0, visit)
+    unpack_stream(
+        name,
+        &mut BufReader::with_capacity(BUFFER, rest),
+        depth,
+        visit,
+    )
 }
 
 /// The same for what comes as a stream, out of `depth` layers.

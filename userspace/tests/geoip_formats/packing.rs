@@ -247,3 +247,54 @@ fn a_bomb_is_refused_and_takes_no_memory() {
     let said = error("x", &bomb);
     assert!(said.starts_with("x: more than 1024 MiB of data"), "{said}");
 }
+
+#[test]
+fn a_directory_is_read_as_an_archive_of_what_is_right_in_it() {
+    let hongkong = gzip(b"1.0.2.0/24\n");
+    let files = Files::new(&[
+        ("zones/cn.zone", b"1.0.1.0/24\n"),
+        ("zones/hk.zone.gz", &hongkong),
+        ("zones/README.md", b"not data"),
+        ("zones/deeper/fr.zone", b"1.0.3.0/24\n"),
+        ("jp.zone", b"1.0.4.0/24\n"),
+        ("none/LICENSE.txt", b"not data"),
+    ]);
+    std::os::unix::fs::symlink("../jp.zone", files.path("zones/jp.zone")).unwrap();
+    std::os::unix::fs::symlink("zones", files.path("current")).unwrap();
+    for directory in ["zones", "current"] {
+        let data = files.read(&[directory]).unwrap();
+        let expected = ["1.0.1.0-1.0.1.255 CN", "1.0.2.0-1.0.2.255 HK"];
+        assert_eq!(told(&data.regions), expected, "{directory}");
+    }
+    let words = files.error(&["none"]);
+    assert!(
+        words.starts_with("none: an archive with no data"),
+        "{words}"
+    );
+    std::fs::write(files.path("zones/cn.zone"), "1.0.1.0/2\n").unwrap();
+    let words = files.error(&["current"]);
+    assert!(
+        words.starts_with("current: cn.zone:1: `1.0.1.0/2`"),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_note_beside_data_says_what_the_data_does_not() {
+    let note = br#"{"source": "x", "date": "2026-07-07", "licence": "CC0-1.0", "parts": []}"#;
+    let files = Files::new(&[
+        ("said/data.csv", b"1.0.0.0,1.0.0.255,AU\n"),
+        ("said/about.json", note),
+        ("damaged/data.csv", b"1.0.0.0,1.0.0.255,AU\n"),
+        ("damaged/about.json", b"{"),
+    ]);
+    let source = |directory| {
+        let data = files.read(&[directory]).unwrap();
+        data.readings[0].source.clone()
+    };
+    let said = source("said");
+    assert_eq!(said.source, files.path("said").display().to_string());
+    assert_eq!(said.date.unwrap().to_string(), "2026-07-07");
+    assert_eq!(said.licence.as_deref(), Some("CC0-1.0"));
+    assert_eq!(source("damaged").date, None);
+}

@@ -126,6 +126,23 @@ mod tests {
     }
 
     #[test]
+    fn a_link_that_leads_elsewhere_is_a_change() {
+        let directory = tempfile::tempdir().unwrap();
+        let [first, second, link, new] =
+            ["first", "second", "current", "new"].map(|name| directory.path().join(name));
+        fs::create_dir(&first).unwrap();
+        fs::create_dir(&second).unwrap();
+        std::os::unix::fs::symlink("first", &link).unwrap();
+        let mut files = Files::of(vec![link.clone()]);
+        assert!(!files.have_changed());
+        // As fetched data comes into force.
+        std::os::unix::fs::symlink("second", &new).unwrap();
+        fs::rename(&new, &link).unwrap();
+        assert!(!files.have_changed());
+        assert!(files.have_changed());
+    }
+
+    #[test]
     fn a_change_while_files_are_read_counts() {
         let directory = tempfile::tempdir().unwrap();
         let [first, second] = ["first", "second"].map(|name| directory.path().join(name));

@@ -178,19 +178,15 @@ impl Reader<'_> {
         }
     }
 
-    /// Whether a file that is named can be had.
+    /// Whether a file that is named, or a directory of files, can be had.
     pub(super) fn existing_file(&mut self, path: &Path, span: &Span) -> std::path::PathBuf {
         let path = self.directory.join(path);
-        let problem = match path.metadata() {
-            Ok(about) if about.is_dir() => Some("it is a directory".to_owned()),
-            Ok(_) => None,
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(problem) = problem {
+        if let Err(error) = path.metadata() {
             self.refuse(
                 span,
-                format!("{} cannot be read: {problem}", path.display()),
-                "name a file of GeoIP data, or \"builtin\"; a relative path begins where the configuration is",
+                format!("{} cannot be read: {error}", path.display()),
+                "name a file of GeoIP data, a directory of such files, or \"builtin\"; a relative path begins where the \
+                 configuration is",
             );
         }
         path
