@@ -37,6 +37,7 @@ mod maxmind;
 mod mmdb;
 mod opinions;
 mod origin;
+pub mod plausible;
 mod prefixes;
 mod ranges;
 mod reading;
