@@ -15,5 +15,6 @@ pub mod policy;
 pub mod range;
 pub mod table;
 pub mod testbed;
+pub mod update;
 
 pub use geodrop_common::{Action, Class, Counter, Entry, Rule, Slot, reach::Reach, sketch};

@@ -1,6 +1,12 @@
 //! `geodrop status`: what runs, and what it has counted.
 
-use std::{io, net::IpAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Args;
 use geodrop::{
@@ -14,6 +20,7 @@ use geodrop::{
     },
     geoip::{self, Country},
     policy::config::Choice as _,
+    update::store::{Grounds, History},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -171,10 +178,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             }
         }
     }
+    let mut warnings = status.warnings;
+    warnings.extend(geoip.iter().filter_map(refused));
     let report = Report {
         interfaces: status.running.into_iter().map(Into::into).collect(),
         geoip,
-        warnings: status.warnings,
+        warnings,
     };
     let mut output = io::stdout().lock();
     if arguments.json {
@@ -183,6 +192,33 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         write_report(&mut output, &report)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is to be said of data that was fetched for a source in force, and refused.
+fn refused(source: &GeoipSource) -> Option<String> {
+    let history = History::of_current(Path::new(&source.source))?;
+    let (kept, refusal) = match history.refused() {
+        Ok(refused) => refused?,
+        Err(error) => return Some(error.to_string()),
+    };
+    let remedy = match refusal.grounds {
+        Grounds::RolledBack => "a newer one is taken by itself",
+        Grounds::Implausible => {
+            "look at it with `geodrop geoip diff`; `geodrop geoip update --accept` takes it"
+        }
+        Grounds::Unreadable => "has its provider changed something?",
+    };
+    let day = refusal.at.strftime("%F");
+    let why = refusal.why.first().map_or("", String::as_str);
+    let more = match refusal.why.len().saturating_sub(1) {
+        0 => String::new(),
+        more => format!(" (and {more} more reasons)"),
+    };
+    Some(format!(
+        "newer data for {} was refused on {day}: {why}{more}; it is in {}; {remedy}",
+        source.source,
+        kept.path.display()
+    ))
 }
 
 fn write_report(output: &mut impl io::Write, report: &Report) -> io::Result<()> {

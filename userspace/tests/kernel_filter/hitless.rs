@@ -24,7 +24,7 @@ use super::{
 };
 
 /// By the built-in data one in China, which every policy here blocks, and one elsewhere, which none does.
-const SOURCES: [Ipv4Addr; 2] = [Ipv4Addr::new(1, 0, 1, 1), Ipv4Addr::new(8, 8, 8, 8)];
+pub(crate) const SOURCES: [Ipv4Addr; 2] = [Ipv4Addr::new(1, 0, 1, 1), Ipv4Addr::new(8, 8, 8, 8)];
 const SOURCES_6: [Ipv6Addr; 2] = [
     Ipv6Addr::new(0x2400, 0x3200, 0, 0, 0, 0, 0, 1),
     Ipv6Addr::new(0x2001, 0x4860, 0, 0, 0, 0, 0, 0x8888),
@@ -100,7 +100,12 @@ fn packets(counter: &serde_json::Value) -> u64 {
 }
 
 /// Puts the filter on the host's interface in force so many times, and then detaches and attaches it.
-fn assert_hitless<A: Address>(host: &Host, sources: &[A; 2], times: usize, renew: impl Fn(usize)) {
+pub(crate) fn assert_hitless<A: Address>(
+    host: &Host,
+    sources: &[A; 2],
+    times: usize,
+    renew: impl Fn(usize),
+) {
     let mut turn = 0;
     let load = host.under_load(sources, times, || {
         turn += 1;

@@ -28,3 +28,4 @@ mod report;
 mod service;
 mod tcx;
 mod trial;
+mod update;
