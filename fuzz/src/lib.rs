@@ -1,8 +1,11 @@
-//! Rules and addresses made of arbitrary bytes, for all fuzz targets.
+//! What fuzz targets share: rules and addresses made of arbitrary bytes, and what holds of every parser.
 //!
 //! What is drawn evenly from the address space hardly ever meets. So numbers are mostly drawn near a few anchors,
 //! and share their first bits with one of them, however many: rules then nest and cross inside of one /24, one
 //! /48, one /64, and at both ends of the space.
+
+mod memory;
+pub mod parsers;
 
 use arbitrary::Arbitrary;
 use geodrop::{

@@ -47,6 +47,7 @@ enum Verb {
     Miri(verbs::miri::Args),
     Demo(verbs::demo::Args),
     Bench(verbs::bench::Args),
+    Fuzz(verbs::fuzz::Args),
     Snapshot(verbs::snapshot::Args),
     WholeFiles(verbs::whole_files::Args),
 }
@@ -78,6 +79,7 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Verb::Miri(args) => args.run(&workspace),
         Verb::Demo(args) => args.run(&workspace, consent),
         Verb::Bench(args) => args.run(&workspace, consent),
+        Verb::Fuzz(args) => args.run(&workspace, consent),
         Verb::Snapshot(args) => args.run(&workspace, consent),
         Verb::WholeFiles(args) => args.run(&workspace, consent),
     }?;

@@ -2,10 +2,12 @@
 //! directory is one more thing that files are in.
 //!
 //! Everything streams: of what is packed no more is in memory than its packing needs (xz and zstd up to 128 MiB, if the
-//! file asks for it). Each layer gives [`LONGEST`] bytes at most, so that a small file cannot become an endless one. Every
-//! checksum that a packing has is compared: what was cut off or damaged is an error, never a shorter file.
+//! file asks for it). All layers of one depth together give [`LONGEST`] bytes at most, so that a small file cannot become an
+//! endless one, nor an archive of many small ones. Every checksum that a packing has is compared: what was cut off or
+//! damaged is an error, never a shorter file.
 
 use std::{
+    cell::Cell,
     fs::{self, File},
     io::{self, BufRead, BufReader, Cursor, Read},
     path::Path,
@@ -15,7 +17,7 @@ use rawzip::{CompressionMethod, ZipArchive, ZipArchiveEntryWayfinder};
 
 use super::{GeoipError, PackedProblem, text};
 
-/// The most bytes that a layer may give: several times what files of cities have.
+/// The most bytes that the layers of one depth may give: several times what files of cities have.
 const LONGEST: u64 = 1 << 30;
 
 /// How often a file may be packed: a file, in a tar archive, in gzip, in a zip archive.
@@ -106,8 +108,9 @@ pub(super) type Visit<'v> = dyn FnMut(Unpacked<'_>) -> Result<(), GeoipError> + 
 ///
 /// Whatever is wrong with what it is packed in, and what `visit` refuses.
 pub(super) fn unpack(name: &str, path: &Path, visit: &mut Visit<'_>) -> Result<(), GeoipError> {
+    let left = Left::default();
     if !path.is_dir() {
-        return open(name, path, 0, visit);
+        return open(name, path, 0, &left, visit);
     }
     let failed = |source| GeoipError::of_io(name, source);
     let mut files = Vec::new();
@@ -122,13 +125,19 @@ pub(super) fn unpack(name: &str, path: &Path, visit: &mut Visit<'_>) -> Result<(
     files.sort();
     for file in files {
         let inside = format!("{name}{INSIDE}{}", file.to_string_lossy());
-        open(&inside, &path.join(&file), 1, visit)?;
+        open(&inside, &path.join(&file), 1, &left, visit)?;
     }
     Ok(())
 }
 
 /// Opens a file that is in a directory (`depth` 1) or stands for itself (0).
-fn open(name: &str, path: &Path, depth: usize, visit: &mut Visit<'_>) -> Result<(), GeoipError> {
+fn open(
+    name: &str,
+    path: &Path,
+    depth: usize,
+    left: &Left,
+    visit: &mut Visit<'_>,
+) -> Result<(), GeoipError> {
     let unreadable = |source| GeoipError::Read {
         path: path.to_owned(),
         source,
@@ -140,15 +149,20 @@ fn open(name: &str, path: &Path, depth: usize, visit: &mut Visit<'_>) -> Result<
         .read_to_end(&mut beginning)
         .map_err(unreadable)?;
     if Packing::of(&beginning) == Some(Packing::Zip) {
-        return zip(name, file, visit);
+        return zip(name, file, left, visit);
     }
-    let rest = Layer::bare(Cursor::new(beginning).chain(file));
-    unpack_stream(
-        name,
-        &mut BufReader::with_capacity(BUFFER, rest),
-        depth,
-        visit,
-    )
+    let rest = Layer::bare(Cursor::new(beginning).chain(file), left, depth);
+    let mut rest = BufReader::with_capacity(BUFFER, rest);
+    unpack_stream(name, &mut rest, depth, left, visit)
+}
+
+/// How many bytes the layers of each depth may still give.
+struct Left([Cell<u64>; DEEPEST + 1]);
+
+impl Default for Left {
+    fn default() -> Self {
+        Self([const { Cell::new(LONGEST) }; DEEPEST + 1])
+    }
 }
 
 /// The same for what comes as a stream, out of `depth` layers.
@@ -156,6 +170,7 @@ fn unpack_stream(
     name: &str,
     stream: &mut dyn BufRead,
     depth: usize,
+    left: &Left,
     visit: &mut Visit<'_>,
 ) -> Result<(), GeoipError> {
     let failed = |source| GeoipError::of_io(name, source);
@@ -187,7 +202,7 @@ fn unpack_stream(
             Box::new(zstd::stream::read::Decoder::with_buffer(stream).map_err(failed)?)
         }
         Packing::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(stream)),
-        Packing::Tar => return tar(name, &mut stream, depth, visit),
+        Packing::Tar => return tar(name, &mut stream, depth, left, visit),
         Packing::Zip => {
             return Err(GeoipError::Packed {
                 name: name.to_owned(),
@@ -195,8 +210,8 @@ fn unpack_stream(
             });
         }
     };
-    let mut stream = BufReader::with_capacity(BUFFER, Layer::of(packing, stream));
-    unpack_stream(name, &mut stream, depth + 1, visit)
+    let mut stream = BufReader::with_capacity(BUFFER, Layer::of(packing, stream, left, depth + 1));
+    unpack_stream(name, &mut stream, depth + 1, left, visit)
 }
 
 /// What stands between an archive and a file in it.
@@ -206,6 +221,7 @@ fn tar(
     name: &str,
     stream: &mut dyn Read,
     depth: usize,
+    left: &Left,
     visit: &mut Visit<'_>,
 ) -> Result<(), GeoipError> {
     let failed = |source| GeoipError::of_io(name, failure(Packing::Tar, source));
@@ -219,16 +235,16 @@ fn tar(
             continue;
         }
         let inside = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let mut entry = BufReader::new(Layer::of(Packing::Tar, entry));
+        let mut entry = BufReader::new(Layer::of(Packing::Tar, entry, left, depth + 1));
         let inside = format!("{name}{INSIDE}{inside}");
-        unpack_stream(&inside, &mut entry, depth + 1, visit)?;
+        unpack_stream(&inside, &mut entry, depth + 1, left, visit)?;
     }
     // To the end, where what it is packed in has its checksum.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(failed)?;
     Ok(())
 }
 
-fn zip(name: &str, file: File, visit: &mut Visit<'_>) -> Result<(), GeoipError> {
+fn zip(name: &str, file: File, left: &Left, visit: &mut Visit<'_>) -> Result<(), GeoipError> {
     let failed = |error: rawzip::Error| GeoipError::Unpack {
         name: name.to_owned(),
         packing: Packing::Zip,
@@ -248,7 +264,7 @@ fn zip(name: &str, file: File, visit: &mut Visit<'_>) -> Result<(), GeoipError> 
             });
         }
     }
-    let open = |member: &Member, visit: &mut Visit<'_>| {
+    let open = |member: &Member, left: &Left, visit: &mut Visit<'_>| {
         let entry = archive.get_entry(member.place).map_err(failed)?;
         let content: Box<dyn Read + '_> = match member.method {
             CompressionMethod::STORE => Box::new(entry.verifying_reader(entry.reader())),
@@ -266,15 +282,17 @@ fn zip(name: &str, file: File, visit: &mut Visit<'_>) -> Result<(), GeoipError> 
                 });
             }
         };
-        let mut content = BufReader::with_capacity(BUFFER, Layer::of(Packing::Zip, content));
+        let content = Layer::of(Packing::Zip, content, left, 1);
+        let mut content = BufReader::with_capacity(BUFFER, content);
         let inside = format!("{name}{INSIDE}{}", member.name);
-        unpack_stream(&inside, &mut content, 1, visit)
+        unpack_stream(&inside, &mut content, 1, left, visit)
     };
     // MaxMind's places come first, for its networks name them by numbers.
     let mut has_places = Vec::with_capacity(members.len());
     for member in &members {
         let mut found = false;
-        open(member, &mut |unpacked| {
+        // Of each no more is looked at than its beginning.
+        open(member, &Left::default(), &mut |unpacked| {
             found = text::has_places(unpacked.beginning);
             Ok(())
         })?;
@@ -283,7 +301,7 @@ fn zip(name: &str, file: File, visit: &mut Visit<'_>) -> Result<(), GeoipError> 
     for first in [true, false] {
         for (member, has_places) in members.iter().zip(&has_places) {
             if *has_places == first {
-                open(member, visit)?;
+                open(member, left, visit)?;
             }
         }
     }
@@ -308,32 +326,33 @@ fn refuse_many(name: &str, files: usize) -> Result<(), GeoipError> {
 }
 
 /// A layer of a packed file, which gives so many bytes and no more, and whose errors say what it is.
-struct Layer<R> {
+struct Layer<'l, R> {
     packing: Option<Packing>,
-    left: u64,
+    left: &'l Cell<u64>,
     inner: R,
 }
 
-impl<R: Read> Layer<R> {
-    /// The file itself.
-    fn bare(inner: R) -> Self {
+impl<'l, R: Read> Layer<'l, R> {
+    /// The file itself, at this depth.
+    fn bare(inner: R, left: &'l Left, depth: usize) -> Self {
         Self {
             packing: None,
-            left: LONGEST,
+            left: &left.0[depth],
             inner,
         }
     }
 
-    /// What comes out of a packing.
-    fn of(packing: Packing, inner: R) -> Self {
+    /// What comes out of a packing, which is at most [`DEEPEST`] deep.
+    fn of(packing: Packing, inner: R, left: &'l Left, depth: usize) -> Self {
         Self {
             packing: Some(packing),
-            ..Self::bare(inner)
+            left: &left.0[depth],
+            inner,
         }
     }
 }
 
-impl<R: Read> Read for Layer<R> {
+impl<R: Read> Read for Layer<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self
             .inner
@@ -342,10 +361,9 @@ impl<R: Read> Read for Layer<R> {
                 Some(packing) => failure(packing, error),
                 None => error,
             })?;
-        self.left = self
-            .left
-            .checked_sub(count as u64)
-            .ok_or_else(|| io::Error::other(TooLong))?;
+        let left = self.left.get().checked_sub(count as u64);
+        self.left
+            .set(left.ok_or_else(|| io::Error::other(TooLong))?);
         Ok(count)
     }
 }

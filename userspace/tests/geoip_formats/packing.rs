@@ -233,16 +233,21 @@ fn damage_is_noticed() {
     }
 }
 
-#[test]
-fn a_bomb_is_refused_and_takes_no_memory() {
-    // More than a gigabyte of remarks.
+/// So many times 32 KiB of remarks, packed.
+fn remarks(times: usize) -> Vec<u8> {
     let mut remark = vec![b'#'; 32 << 10];
     remark.push(b'\n');
     let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
-    for _ in 0..33 << 10 {
+    for _ in 0..times {
         encoder.write_all(&remark).unwrap();
     }
-    let bomb = encoder.finish().unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_bomb_is_refused_and_takes_no_memory() {
+    // More than a gigabyte.
+    let bomb = remarks(33 << 10);
     assert!(bomb.len() < 1 << 20);
     let said = error("x", &bomb);
     assert!(said.starts_with("x: more than 1024 MiB of data"), "{said}");
@@ -297,4 +302,20 @@ fn a_note_beside_data_says_what_the_data_does_not() {
     assert_eq!(said.date.unwrap().to_string(), "2026-07-07");
     assert_eq!(said.licence.as_deref(), Some("CC0-1.0"));
     assert_eq!(source("damaged").date, None);
+}
+
+#[test]
+fn many_files_are_no_more_than_one_may_be() {
+    // A fifth of a gigabyte and more, six times: an archive could hold thousands.
+    let part = remarks(7 << 10);
+    let names = ["1", "2", "3", "4", "5", "6"];
+    let files = names.map(|name| (name, part.as_slice()));
+    let truth = ("0", excerpt("ip-location-db-ipv4.csv"));
+    let all = [&[(truth.0, truth.1.as_slice())][..], &files].concat();
+    for archive in [zip(&all), tar(&all)] {
+        let said = error("x", &archive);
+        assert!(said.contains(": more than 1024 MiB of data"), "{said}");
+        let few = read("x", &zip(&all[..2])).unwrap();
+        assert!(!few.regions.is_empty());
+    }
 }

@@ -30,7 +30,12 @@ pub(crate) enum Action {
         /// The LLVM to build it against.
         llvm: u32,
     },
+    /// `cargo-fuzz`, which builds and runs fuzz targets.
+    CargoFuzz,
 }
+
+/// The `cargo-fuzz` that is installed where there is none.
+const CARGO_FUZZ: &str = "0.13.2";
 
 /// A set of packages that serve one purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +102,7 @@ impl fmt::Display for Action {
                 "bpf-linker {} built against LLVM {llvm}",
                 linker::VERSION
             ),
+            Self::CargoFuzz => write!(f, "cargo-fuzz {CARGO_FUZZ}"),
         }
     }
 }
@@ -109,6 +115,7 @@ impl Action {
             Self::RustupNightly => "150 MB to download, 900 MB installed",
             Self::Apt { packages, .. } => packages.cost(),
             Self::Linker { .. } => "1 to 4 minutes",
+            Self::CargoFuzz => "1 to 2 minutes",
         }
     }
 
@@ -117,7 +124,7 @@ impl Action {
         let minutes = match self {
             Self::RustupComponent(_) => 2,
             Self::RustupNightly => 5,
-            Self::Apt { .. } => 8,
+            Self::Apt { .. } | Self::CargoFuzz => 8,
             Self::Linker { .. } => 15,
         };
         Duration::from_mins(minutes)
@@ -130,6 +137,7 @@ impl Action {
             Self::RustupNightly => format!("rustup-{NIGHTLY}"),
             Self::Apt { packages, .. } => format!("apt-{}", packages.names()[0]),
             Self::Linker { llvm } => format!("bpf-linker-llvm{llvm}"),
+            Self::CargoFuzz => "cargo-fuzz".to_owned(),
         }
     }
 
@@ -200,6 +208,10 @@ impl Action {
             }
             Self::Linker { llvm } => {
                 vec![build_linker(*llvm, places).env("CARGO_TARGET_DIR", scratch)]
+            }
+            Self::CargoFuzz => {
+                let install = ["install", "cargo-fuzz", "--locked", "--version", CARGO_FUZZ];
+                vec![Invocation::new("cargo", install).env("CARGO_TARGET_DIR", scratch)]
             }
         }
     }

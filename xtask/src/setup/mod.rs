@@ -26,7 +26,10 @@ use self::{
     action::{Action, Packages},
     plan::{Candidate, Compiler, LinkerState, Machine, Outlook, Plan},
 };
-pub(crate) use self::{plan::Purpose, programs::ensure_filters};
+pub(crate) use self::{
+    plan::Purpose,
+    programs::{ensure_filters, ensure_fuzzer},
+};
 use crate::{
     bounded::{self, Stop},
     command::Privilege,

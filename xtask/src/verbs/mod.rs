@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod build;
 pub(crate) mod build_ebpf;
 pub(crate) mod demo;
+pub(crate) mod fuzz;
 pub(crate) mod lint;
 pub(crate) mod miri;
 pub(crate) mod setup;

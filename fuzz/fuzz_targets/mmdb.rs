@@ -1,0 +1,5 @@
+//! MaxMind DBs.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| geodrop_fuzz::parsers::check("mmdb", bytes));
