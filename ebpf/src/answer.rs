@@ -22,12 +22,12 @@ use geodrop_common::{
     Frame as _,
     rate_limit::{Bucket, Rate},
     refusal::{Answer, Refusal},
-    transport::{Family, IpHeader, Transport},
+    transport::{IpHeader, Transport},
 };
 
 use crate::{
-    far::{Far, FarPacket, Segment},
-    rules::ip_header,
+    apart::Apart,
+    far::{CopiedPacket, CopiedSegment, Far, FarPacket, Segment},
 };
 
 /// Not 0: who sends a packet that is dropped is told. Set before the program is loaded.
@@ -59,6 +59,32 @@ pub trait Replaceable: Far {
     ///
     /// So many bytes are there.
     unsafe fn store(self, offset: u32, bytes: *const c_void, length: u32) -> i64;
+}
+
+impl Replaceable for CopiedPacket {
+    #[inline(always)]
+    fn lengthen(self, bytes: i32) -> bool {
+        self.0.lengthen(bytes)
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, offset: u32, bytes: *const c_void, length: u32) -> i64 {
+        // SAFETY: the caller vouches for the bytes.
+        unsafe { self.0.store(offset, bytes, length) }
+    }
+}
+
+impl Replaceable for CopiedSegment {
+    #[inline(always)]
+    fn lengthen(self, bytes: i32) -> bool {
+        self.0.lengthen(bytes)
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, offset: u32, bytes: *const c_void, length: u32) -> i64 {
+        // SAFETY: the caller vouches for the bytes.
+        unsafe { self.0.store(offset, bytes, length) }
+    }
 }
 
 impl Replaceable for FarPacket {
@@ -104,29 +130,17 @@ impl Replaceable for Segment {
 /// Turns a packet that is refused into the answer to it, if it is to get one; whether it did.
 #[inline(always)]
 #[must_use]
-pub fn answer<P: Replaceable>(packet: P, ip: IpHeader) -> bool {
+pub fn answer<P: Replaceable + Apart>(packet: P, ip: IpHeader) -> bool {
     // First what is cheap: of a flood nearly nothing is answered.
     REJECT.load() != 0
         && may_answer(|bucket, rate, now| bucket.has_room(rate, now))
-        && answer_in_place::<P>(
-            packet.context(),
-            packet.length(),
-            ip.offset,
-            ip.family == Family::Ipv6,
-        )
+        && packet.answer(ip)
 }
 
-/// See [`far`](crate::far) for why this is a function of its own.
-#[inline(never)]
-fn answer_in_place<P: Replaceable>(
-    context: *mut c_void,
-    length: usize,
-    offset: usize,
-    is_ipv6: bool,
-) -> bool {
-    // SAFETY: the caller has it from the frame of this run.
-    let packet = unsafe { P::of_context(context, length) };
-    let Some(transport) = Transport::of(&packet, ip_header(offset, is_ipv6)) else {
+/// The same, when all that is cheap has been asked.
+#[inline(always)]
+pub(crate) fn in_place<P: Replaceable>(packet: P, ip: IpHeader) -> bool {
+    let Some(transport) = Transport::of(&packet, ip) else {
         return false;
     };
     let Some(room) = ROOM.get_ptr_mut(0) else {
@@ -138,7 +152,7 @@ fn answer_in_place<P: Replaceable>(
     let Some(refusal) = Refusal::of(&packet, &transport, room) else {
         return false;
     };
-    may_answer(Bucket::take) && replace(packet, offset, refusal, room)
+    may_answer(Bucket::take) && replace(packet, ip.offset, refusal, room)
 }
 
 /// What this CPU's bucket says about one more answer, sent now.

@@ -26,6 +26,11 @@ pub trait Far: Frame + Copy {
     /// Whether there is anything to see: if not, nobody should look.
     const SEES: bool = true;
 
+    /// Whether the main function may hold pointers into tables. The compiler puts pointers and numbers into the same place on
+    /// the stack by turns, and without `CAP_PERFMON` the verifier takes a number of four bytes there for an attempt to tell
+    /// what the pointer was.
+    const KEEPS_POINTERS: bool = true;
+
     /// The frame of this context.
     ///
     /// # Safety
@@ -171,8 +176,8 @@ far! {
     }
 }
 
-/// What looks far where nothing can: in kernels before 5.18, and without `CAP_PERFMON`. It has the bytes at offsets that are
-/// constants, and no others; no policy that needs these is loaded there.
+/// What looks far where nothing can: in kernels before 5.18. It has the bytes at offsets that are constants, and no others; no
+/// policy that needs these is loaded there.
 #[derive(Clone, Copy, Debug)]
 pub struct NearPacket {
     context: *mut c_void,
@@ -227,42 +232,67 @@ impl Frame for NearPacket {
     }
 }
 
-/// The same of the network stack: the helper copies all bytes out.
-#[derive(Clone, Copy, Debug)]
-pub struct NearSegment(pub Segment);
+macro_rules! copied {
+    ($(#[$doc:meta])* $name:ident($kind:ident)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name(pub(crate) $kind);
 
-impl Far for NearSegment {
-    const SEES: bool = false;
+        impl $name {
+            /// The same packet.
+            #[inline(always)]
+            #[must_use]
+            pub const fn of(packet: $kind) -> Self {
+                Self(packet)
+            }
+        }
 
-    #[inline(always)]
-    unsafe fn of_context(context: *mut c_void, length: usize) -> Self {
-        Self(Segment { context, length })
-    }
+        impl Far for $name {
+            const KEEPS_POINTERS: bool = false;
 
-    #[inline(always)]
-    fn context(self) -> *mut c_void {
-        self.0.context
-    }
+            #[inline(always)]
+            unsafe fn of_context(context: *mut c_void, length: usize) -> Self {
+                // SAFETY: the caller vouches for the context.
+                Self(unsafe { $kind::of_context(context, length) })
+            }
+
+            #[inline(always)]
+            fn context(self) -> *mut c_void {
+                self.0.context()
+            }
+        }
+
+        impl Frame for $name {
+            #[inline(always)]
+            fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+                self.0.read_at(offset)
+            }
+
+            #[inline(always)]
+            fn read_at<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+                self.0.read_at(offset)
+            }
+
+            #[inline(always)]
+            fn length(&self) -> usize {
+                self.0.length()
+            }
+
+            #[inline(always)]
+            fn has_tag_apart(&self) -> bool {
+                self.0.has_tag_apart()
+            }
+        }
+    };
 }
 
-impl Frame for NearSegment {
-    #[inline(always)]
-    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        self.0.read_at(offset)
-    }
+copied! {
+    /// A packet of XDP for loaders without `CAP_PERFMON`, whose programs must not add variables to the packet's start: all
+    /// bytes are copied out.
+    CopiedPacket(FarPacket)
+}
 
-    #[inline(always)]
-    fn read_at<const N: usize>(&self, _offset: usize) -> Option<[u8; N]> {
-        None
-    }
-
-    #[inline(always)]
-    fn length(&self) -> usize {
-        self.0.length
-    }
-
-    #[inline(always)]
-    fn has_tag_apart(&self) -> bool {
-        self.0.has_tag_apart()
-    }
+copied! {
+    /// The same of the network stack.
+    CopiedSegment(Segment)
 }

@@ -4,10 +4,7 @@
 //! this host puts anything into the map, so that no flood from outside can fill it; and of what is
 //! noted nothing, the filter learns by one load from a small table of contacted addresses.
 
-use core::{
-    ffi::c_void,
-    net::{Ipv4Addr, Ipv6Addr},
-};
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 use aya_ebpf::{
     Global,
@@ -27,8 +24,9 @@ use geodrop_common::{
 };
 
 use crate::{
+    apart::Apart,
     far::Far,
-    rules::{Policy, ip_header, lets_all_pass},
+    rules::{Policy, lets_all_pass},
 };
 
 /// The flows. Outlives generations. The loader leaves it small where replies are judged as all other packets.
@@ -53,13 +51,11 @@ const FRESH_NS: u64 = 1_000_000_000;
 
 /// Whether a packet from outside answers a flow that this host has opened.
 #[inline(always)]
-pub fn answers<F: Frame + ?Sized, P: Far>(frame: &F, packet: P, ip: IpHeader) -> bool {
-    if !P::SEES || REPLIES.load() == 0 || !may_answer(frame, ip) {
-        return false;
-    }
-    let (context, length, is_ipv6) = (packet.context(), packet.length(), ip.family == Family::Ipv6);
-    is_answer::<P>(context, length, ip.offset, is_ipv6)
-        || is_error::<P>(context, length, ip.offset, is_ipv6)
+pub fn answers<F: Frame + ?Sized, P: Apart>(frame: &F, packet: P, ip: IpHeader) -> bool {
+    P::SEES
+        && REPLIES.load() != 0
+        && may_answer(frame, ip)
+        && (packet.is_answer(ip) || packet.is_error(ip))
 }
 
 /// Whether this host has had anything to do with a packet's source; also true where that takes longer to be told.
@@ -99,12 +95,10 @@ fn was_contacted(hash: u32) -> bool {
     unsafe { contacted.read_volatile() != 0 }
 }
 
-/// Whether a packet answers a flow that is noted: see [`far`](crate::far) for why this is a function of its own.
-#[inline(never)]
-fn is_answer<P: Far>(context: *mut c_void, length: usize, offset: usize, is_ipv6: bool) -> bool {
-    // SAFETY: the caller has it from the frame of this run.
-    let packet = unsafe { P::of_context(context, length) };
-    let Some(transport) = Transport::of(&packet, ip_header(offset, is_ipv6)) else {
+/// Whether a packet answers a flow that is noted.
+#[inline(always)]
+pub(crate) fn is_answer<P: Far>(packet: P, ip: IpHeader) -> bool {
+    let Some(transport) = Transport::of(&packet, ip) else {
         return false;
     };
     match flow::answered(&packet, &transport) {
@@ -114,11 +108,9 @@ fn is_answer<P: Far>(context: *mut c_void, length: usize, offset: usize, is_ipv6
 }
 
 /// Whether a packet is an ICMP error about a flow that is noted.
-#[inline(never)]
-fn is_error<P: Far>(context: *mut c_void, length: usize, offset: usize, is_ipv6: bool) -> bool {
-    // SAFETY: the caller has it from the frame of this run.
-    let packet = unsafe { P::of_context(context, length) };
-    let Some(transport) = Transport::of(&packet, ip_header(offset, is_ipv6)) else {
+#[inline(always)]
+pub(crate) fn is_error<P: Far>(packet: P, ip: IpHeader) -> bool {
+    let Some(transport) = Transport::of(&packet, ip) else {
         return false;
     };
     match flow::quoted(&packet, &transport) {
@@ -129,27 +121,16 @@ fn is_error<P: Far>(context: *mut c_void, length: usize, offset: usize, is_ipv6:
 
 /// Notes that somebody outside began a flow of UDP, if the filter lets pass what it would drop.
 #[inline(always)]
-pub fn note_inbound<P: Far>(packet: P, ip: IpHeader) {
+pub fn note_inbound<P: Apart>(packet: P, ip: IpHeader) {
     if P::SEES && REPLIES.load() != 0 && lets_all_pass() {
-        note_inbound_udp::<P>(
-            packet.context(),
-            packet.length(),
-            ip.offset,
-            ip.family == Family::Ipv6,
-        );
+        packet.note_inbound(ip);
     }
 }
 
-#[inline(never)]
-fn note_inbound_udp<P: Far>(
-    context: *mut c_void,
-    length: usize,
-    offset: usize,
-    is_ipv6: bool,
-) -> bool {
-    // SAFETY: the caller has it from the frame of this run.
-    let packet = unsafe { P::of_context(context, length) };
-    let Some(transport) = Transport::of(&packet, ip_header(offset, is_ipv6)) else {
+/// Notes that a packet began a flow of UDP, if it did; whether it did.
+#[inline(always)]
+pub(crate) fn note_inbound_udp<P: Far>(packet: P, ip: IpHeader) -> bool {
+    let Some(transport) = Transport::of(&packet, ip) else {
         return false;
     };
     if transport.protocol() != UDP {
@@ -164,7 +145,7 @@ fn note_inbound_udp<P: Far>(
 
 /// Notes the flow of a packet that leaves this host, if it opens one to an address that would not get in by itself.
 #[inline(always)]
-pub fn note<P: Far>(frame: &P) {
+pub fn note<P: Apart>(frame: &P) {
     let ip = match Source::of(frame) {
         Source::Ipv4 { header, .. } => IpHeader {
             family: Family::Ipv4,
@@ -198,7 +179,7 @@ pub fn note<P: Far>(frame: &P) {
 
 /// Whether packets of the other end may be dropped for the country that they come from.
 #[inline(always)]
-fn would_be_refused<P: Far>(policy: Policy<P>, key: &FlowKey, family: Family) -> bool {
+fn would_be_refused<P: Apart>(policy: Policy<P>, key: &FlowKey, family: Family) -> bool {
     let entry = match family {
         Family::Ipv4 => {
             let [.., a, b, c, d] = key.remote.octets();

@@ -16,6 +16,7 @@
 
 pub mod address;
 pub mod answer;
+pub mod apart;
 pub mod counters;
 pub mod far;
 pub mod flows;

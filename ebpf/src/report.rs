@@ -18,10 +18,10 @@ use geodrop_common::{
     reach::Reach,
     report::{Destination, MOST_DESTINATIONS, SKETCHES},
     sketch::{Mark, Sketch},
-    transport::{Family, IpHeader},
+    transport::IpHeader,
 };
 
-use crate::{counters::count_in, far::Far, rules};
+use crate::{apart::Apart, counters::count_in, far::Far, rules};
 
 /// Packets and bytes by [`Slot`], one set a CPU. Outlives generations for as long as they only count.
 #[map]
@@ -37,17 +37,14 @@ static REPORT_PORTS: LruHashMap<u32, Counter> = LruHashMap::with_max_entries(MOS
 
 /// Collects what is to be told of a packet that would be dropped, if the policy only counts.
 #[inline(always)]
-pub fn collect<P: Far>(packet: P, ip: IpHeader, slot: Slot, bytes: u64) {
+pub fn collect<P: Apart>(packet: P, ip: IpHeader, slot: Slot, bytes: u64) {
     if !rules::lets_all_pass() {
         return;
     }
     count_in(&REPORT_COUNTERS, slot, bytes);
-    let (context, length) = (packet.context(), packet.length());
-    note_source::<P>(context, length, slot.number().into());
+    note_source::<P>(packet.context(), packet.length(), slot.number().into());
     if P::SEES {
-        let is_ipv6 = ip.family == Family::Ipv6;
-        let reach = rules::reach::<P>(context, length, ip.offset, is_ipv6);
-        let reach = Reach::from_word(reach);
+        let reach = Reach::from_word(packet.reach(ip));
         tally(Destination { slot, reach }.word(), bytes);
     }
 }

@@ -2,10 +2,7 @@
 //!
 //! Globals are set before a program is loaded: what they turn off is dead code to the verifier, and gone.
 
-use core::{
-    ffi::c_void,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aya_ebpf::{
     Global,
@@ -21,10 +18,10 @@ use geodrop_common::{
     judgement::carried,
     ports::{self, Protocol},
     reach::Reach,
-    transport::{Family, IpHeader},
+    transport::IpHeader,
 };
 
-use crate::{far::Far, flows, lpm::LpmTries, multibit::Multibit};
+use crate::{apart::Apart, far::Far, flows, lpm::LpmTries, multibit::Multibit};
 
 /// The side table: what each class means, as [`Entry`] words; zero is [`Entry::PASS`]. Filled and frozen before the
 /// program is loaded.
@@ -79,23 +76,27 @@ static MONITOR: Global<u8> = Global::new(0);
 #[derive(Clone, Copy, Debug)]
 pub struct Policy<P>(pub P);
 
-impl<P> Table for Policy<P> {
+impl<P: Far> Table for Policy<P> {
     #[inline(always)]
     fn ipv4(&self, address: Ipv4Addr) -> Class {
-        class_of_ipv4(address)
+        if P::KEEPS_POINTERS {
+            class_of_ipv4(address)
+        } else {
+            class_of_ipv4_apart(address)
+        }
     }
 
     #[inline(always)]
     fn ipv6(&self, address: Ipv6Addr) -> Class {
-        if LPM.load() == 0 {
-            Multibit.ipv6(address)
+        if P::KEEPS_POINTERS {
+            class_of_ipv6(address)
         } else {
-            LpmTries.ipv6(address)
+            class_of_ipv6_apart(address)
         }
     }
 }
 
-impl<P: Far> Rules for Policy<P> {
+impl<P: Apart> Rules for Policy<P> {
     #[inline(always)]
     fn entry(&self, class: Class) -> Entry {
         entry(class)
@@ -113,12 +114,7 @@ impl<P: Far> Rules for Policy<P> {
 
     #[inline(always)]
     fn reach<F: Frame + ?Sized>(&self, _frame: &F, ip: IpHeader) -> Reach {
-        Reach::from_word(reach::<P>(
-            self.0.context(),
-            self.0.length(),
-            ip.offset,
-            ip.family == Family::Ipv6,
-        ))
+        Reach::from_word(self.0.reach(ip))
     }
 
     #[inline(always)]
@@ -182,6 +178,38 @@ fn class_of_ipv4(address: Ipv4Addr) -> Class {
 }
 
 #[inline(always)]
+fn class_of_ipv6(address: Ipv6Addr) -> Class {
+    if LPM.load() == 0 {
+        Multibit.ipv6(address)
+    } else {
+        LpmTries.ipv6(address)
+    }
+}
+
+/// The same by a function of its own: see [`Far::KEEPS_POINTERS`].
+#[inline(always)]
+fn class_of_ipv4_apart(address: Ipv4Addr) -> Class {
+    #[inline(never)]
+    fn number_of(address: u32) -> u16 {
+        class_of_ipv4(Ipv4Addr::from_bits(address)).number()
+    }
+    Class::masked(number_of(address.to_bits()))
+}
+
+/// The same.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "each half by itself")]
+fn class_of_ipv6_apart(address: Ipv6Addr) -> Class {
+    #[inline(never)]
+    fn number_of(high: u64, low: u64) -> u16 {
+        let bits = (u128::from(high) << 64) | u128::from(low);
+        class_of_ipv6(Ipv6Addr::from_bits(bits)).number()
+    }
+    let bits = address.to_bits();
+    Class::masked(number_of((bits >> 64) as u64, bits as u64))
+}
+
+#[inline(always)]
 fn entry(class: Class) -> Entry {
     // Never `None`: a class is below the array's capacity. The verifier wants to see the check.
     let word = CLASSES.get(class.number().into()).copied();
@@ -193,28 +221,6 @@ fn entry(class: Class) -> Entry {
 #[inline(never)]
 fn entry_of_carried(address: u32) -> u64 {
     entry(class_of_ipv4(Ipv4Addr::from_bits(address))).word()
-}
-
-/// Where a packet goes to, as a word: see [`far`](crate::far) for why this is a function of its own.
-#[inline(never)]
-pub(crate) fn reach<P: Far>(
-    context: *mut c_void,
-    length: usize,
-    offset: usize,
-    is_ipv6: bool,
-) -> u32 {
-    // SAFETY: the caller has it from the frame of this run.
-    let packet = unsafe { P::of_context(context, length) };
-    Reach::of(&packet, ip_header(offset, is_ipv6)).word()
-}
-
-/// An IP header, by what can be handed to a function in the kernel.
-#[inline(always)]
-pub(crate) const fn ip_header(offset: usize, is_ipv6: bool) -> IpHeader {
-    IpHeader {
-        offset,
-        family: if is_ipv6 { Family::Ipv6 } else { Family::Ipv4 },
-    }
 }
 
 /// Whether nothing is to be dropped at all.

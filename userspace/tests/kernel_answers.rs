@@ -8,6 +8,7 @@
 )]
 
 mod frames;
+mod loader;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -26,6 +27,7 @@ use geodrop_common::{
     refusal::{Answer, Refusal},
     transport::{Family, IpHeader, Transport},
 };
+use loader::{LOADERS, Loader};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 0, 1, 1));
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
@@ -33,12 +35,12 @@ const PEER_6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2400, 0x3200, 0, 0, 0, 0, 0, 1
 const HERE_6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0x4860, 0, 0, 0, 0, 0, 0x8888));
 
 /// Refuses everybody, and tells them.
-fn load(hook: Hook) -> Generation {
+fn load(hook: Hook, loader: Loader) -> Generation {
     let policy = Policy {
         countries: CountryRule::Only([].into()),
         ..Policy::default()
     };
-    Generation::load(Plan {
+    loader.load(Plan {
         hook,
         reject: true,
         ..Plan::by_address(
@@ -46,7 +48,6 @@ fn load(hook: Hook) -> Generation {
             Engine::default(),
         )
     })
-    .expect("loading the filter needs root")
 }
 
 /// What the program answers, and what it leaves of the frame.
@@ -84,10 +85,17 @@ fn tagged(mut frame: Vec<u8>) -> Vec<u8> {
 /// `XDP_TX` and `XDP_DROP` of `include/uapi/linux/bpf.h`, `TC_ACT_REDIRECT` and `TC_ACT_SHOT` of `pkt_cls.h`.
 const HOOKS: [(Hook, u32, u32); 2] = [(Hook::Xdp, 3, 1), (Hook::Tcx, 7, 2)];
 
+/// The same, and who loads the program.
+fn programs() -> impl Iterator<Item = (Hook, u32, u32, Loader)> {
+    HOOKS
+        .into_iter()
+        .flat_map(|(hook, sent, dropped)| LOADERS.map(|loader| (hook, sent, dropped, loader)))
+}
+
 #[test]
 fn the_answer_takes_the_place_of_the_packet() {
-    for (hook, sent, _) in HOOKS {
-        let filter = load(hook);
+    for (hook, sent, _, loader) in programs() {
+        let filter = load(hook, loader);
         for (peer, here, family) in [(PEER, HERE, Family::Ipv4), (PEER_6, HERE_6, Family::Ipv6)] {
             let (from, to) = ((peer, 50000), (here, 443));
             // Longer than their answers, and shorter.
@@ -104,8 +112,9 @@ fn the_answer_takes_the_place_of_the_packet() {
 
 #[test]
 fn what_gets_no_answer_is_dropped_as_it_is() {
-    for (hook, _, dropped) in HOOKS {
+    for (hook, _, dropped, loader) in programs() {
         let frame = tcp((PEER, 50000), (HERE, 443), "rst");
-        assert_eq!(run(&load(hook), &frame), (dropped, frame), "{hook:?}");
+        let left = run(&load(hook, loader), &frame);
+        assert_eq!(left, (dropped, frame), "{hook:?}");
     }
 }

@@ -9,6 +9,7 @@
     reason = "a test that cannot load a program has failed"
 )]
 
+mod loader;
 #[path = "../../common/tests/packets/mod.rs"]
 mod packets;
 mod verdict;
@@ -24,6 +25,7 @@ use geodrop::{
     range::Range,
     table::Engine,
 };
+use loader::{LOADERS, Loader};
 use verdict::admits;
 
 /// Blocks the two blocked addresses of the table of packets.
@@ -39,12 +41,19 @@ fn ruleset() -> Ruleset {
 /// All of them.
 const ENGINES: [Engine; 2] = [Engine::Multibit, Engine::Lpm];
 
+/// Each engine, and who loads it.
+fn programs() -> impl Iterator<Item = (Engine, Loader)> {
+    ENGINES
+        .into_iter()
+        .flat_map(|engine| LOADERS.map(|loader| (engine, loader)))
+}
+
 fn plan(ruleset: &Ruleset, engine: Engine) -> Plan<'_> {
     Plan::by_address(ruleset, engine)
 }
 
-fn load(engine: Engine) -> Generation {
-    Generation::load(plan(&ruleset(), engine)).expect("loading the filter needs root")
+fn load(engine: Engine, loader: Loader) -> Generation {
+    loader.load(plan(&ruleset(), engine))
 }
 
 fn load_monitor(engine: Engine) -> Generation {
@@ -79,8 +88,8 @@ fn all_packets(counters: &Counters) -> u64 {
 
 #[test]
 fn every_packet_of_the_table_meets_its_fate() {
-    for engine in ENGINES {
-        let generation = load(engine);
+    for (engine, loader) in programs() {
+        let generation = load(engine, loader);
         assert_eq!(generation.engine(), engine);
         assert!(
             generation.frags(),
@@ -130,8 +139,8 @@ fn meets_its_fate(generation: &Generation) {
 
 #[test]
 fn bytes_are_counted_with_packets() {
-    for engine in ENGINES {
-        let generation = load(engine);
+    for (engine, loader) in programs() {
+        let generation = load(engine, loader);
         let cases = packets::cases();
         let mut bytes = 0;
         for case in cases.iter().filter(|case| case.slot == packets::china()) {
@@ -145,8 +154,8 @@ fn bytes_are_counted_with_packets() {
 
 #[test]
 fn a_packet_of_several_buffers_is_counted_whole() {
-    for engine in ENGINES {
-        let generation = load(engine);
+    for (engine, loader) in programs() {
+        let generation = load(engine, loader);
         let case = packets::cases().remove(0);
         let mut frame = case.frame;
         frame.resize(9014, 0);
@@ -159,7 +168,7 @@ fn a_packet_of_several_buffers_is_counted_whole() {
 #[test]
 fn a_monitor_counts_the_same_and_drops_nothing() {
     for engine in ENGINES {
-        let enforcing = load(engine);
+        let enforcing = load(engine, Loader::Root);
         let monitor = load_monitor(engine);
         for case in packets::cases() {
             admits(&enforcing, &case.frame);

@@ -9,6 +9,7 @@
 )]
 
 mod frames;
+mod loader;
 mod verdict;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -25,6 +26,7 @@ use geodrop::{
     range::Range,
     table::Engine,
 };
+use loader::{LOADERS, Loader};
 use verdict::admits;
 
 const CHINA: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 0, 1, 1));
@@ -40,11 +42,11 @@ const CHINA_6TO4: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2002, 0x100, 0x101, 0, 0, 
 struct Host(Generation);
 
 impl Host {
-    fn new(hook: Hook, engine: Engine) -> Self {
-        Self::with(hook, engine, true, false)
+    fn new(program: Program) -> Self {
+        Self::with(program, true, false)
     }
 
-    fn with(hook: Hook, engine: Engine, replies: bool, monitor: bool) -> Self {
+    fn with((hook, engine, loader): Program, replies: bool, monitor: bool) -> Self {
         let mut builder = Builder::default();
         let ipv4 = Range::new(Ipv4Addr::new(1, 0, 1, 0), Ipv4Addr::new(1, 0, 1, 255)).unwrap();
         let ipv6 = Ipv6Addr::new(0x2400, 0x3200, 0, 0, 0, 0, 0, 1);
@@ -59,13 +61,12 @@ impl Host {
             ..Policy::default()
         };
         let ruleset = Ruleset::new(&policy, &builder.build().0);
-        let generation = Generation::load(Plan {
+        Self(loader.load(Plan {
             hook,
             monitor,
             replies,
             ..Plan::by_address(&ruleset, engine)
-        });
-        Self(generation.expect("loading the filter needs root"))
+        }))
     }
 
     fn sends(&self, frame: &[u8]) {
@@ -118,37 +119,40 @@ fn time_exceeded(sent: &[u8]) -> Vec<u8> {
 }
 
 /// Programs that differ: every hook's, and every engine's.
-const PROGRAMS: [(Hook, Engine); 3] = [
-    (Hook::Xdp, Engine::Multibit),
-    (Hook::Xdp, Engine::Lpm),
-    (Hook::Tcx, Engine::Multibit),
-];
+type Program = (Hook, Engine, Loader);
+
+fn programs() -> impl Iterator<Item = Program> {
+    let programs = [
+        (Hook::Xdp, Engine::Multibit),
+        (Hook::Xdp, Engine::Lpm),
+        (Hook::Tcx, Engine::Multibit),
+    ];
+    programs
+        .into_iter()
+        .flat_map(|(hook, engine)| LOADERS.map(|loader| (hook, engine, loader)))
+}
 
 /// What a host sends, and what of the answers it admits then.
 fn exchange(name: &str, sent: &[&[u8]], received: &[(&str, &[u8], bool)]) {
-    for (hook, engine) in PROGRAMS {
-        let host = Host::new(hook, engine);
+    for program in programs() {
+        let host = Host::new(program);
         for (what, frame, _) in received {
             assert!(
                 !host.admits(frame),
-                "{name}, {hook:?}, {engine}: {what} passes before anything was sent"
+                "{name}, {program:?}: {what} passes before anything was sent"
             );
         }
         for frame in sent {
             host.sends(frame);
         }
         for (what, frame, admitted) in received {
-            assert_eq!(
-                host.admits(frame),
-                *admitted,
-                "{name}, {hook:?}, {engine}: {what}"
-            );
+            assert_eq!(host.admits(frame), *admitted, "{name}, {program:?}: {what}");
         }
-        let deaf = Host::with(hook, engine, false, false);
+        let deaf = Host::with(program, false, false);
         for (what, frame, _) in received {
             assert!(
                 !deaf.admits(frame),
-                "{name}, {hook:?}, {engine}: {what} passes where replies drop"
+                "{name}, {program:?}: {what} passes where replies drop"
             );
         }
     }
@@ -262,8 +266,8 @@ fn a_denied_prefix_is_denied_also_in_answers() {
 
 #[test]
 fn what_passes_anyway_is_no_answer_to_be_counted() {
-    for (hook, engine) in PROGRAMS {
-        let host = Host::new(hook, engine);
+    for program in programs() {
+        let host = Host::new(program);
         host.sends(&tcp((HERE, 50000), (ELSEWHERE, 443), "syn"));
         assert!(host.admits(&tcp((ELSEWHERE, 443), (HERE, 50000), "syn ack")));
         host.sends(&tcp((HERE, 50000), (CHINA, 443), "syn"));
@@ -275,9 +279,9 @@ fn what_passes_anyway_is_no_answer_to_be_counted() {
 
 #[test]
 fn what_a_host_answers_while_all_passes_it_has_not_begun() {
-    for (hook, engine) in PROGRAMS {
+    for program in programs() {
         let (asking, server) = ((CHINA, 50000), (HERE, 53));
-        let host = Host::with(hook, engine, true, true);
+        let host = Host::with(program, true, true);
         assert!(host.admits(&udp(asking, server)));
         host.sends(&udp(server, asking));
         assert!(host.admits(&udp(asking, server)));

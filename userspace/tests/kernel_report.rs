@@ -8,6 +8,7 @@
 )]
 
 mod frames;
+mod loader;
 mod verdict;
 
 use std::{
@@ -31,7 +32,7 @@ use geodrop::{
     table::Engine,
 };
 use jiff::Timestamp;
-use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+use loader::{LOADERS, Loader};
 use verdict::admits;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -100,14 +101,23 @@ fn monitor() -> Policy {
 }
 
 /// Programs that differ: every hook's, and every engine's.
-const PROGRAMS: [(Hook, Engine); 4] = [
-    (Hook::Xdp, Engine::Multibit),
-    (Hook::Xdp, Engine::Lpm),
-    (Hook::Tcx, Engine::Multibit),
-    (Hook::Tcx, Engine::Lpm),
-];
+type Program = (Hook, Engine, Loader);
 
-fn plan<'a>(policy: &Policy, ruleset: &'a Ruleset, (hook, engine): (Hook, Engine)) -> Plan<'a> {
+const PROGRAM: Program = (Hook::Xdp, Engine::Multibit, Loader::Root);
+
+fn programs() -> impl Iterator<Item = Program> {
+    let programs = [
+        (Hook::Xdp, Engine::Multibit),
+        (Hook::Xdp, Engine::Lpm),
+        (Hook::Tcx, Engine::Multibit),
+        (Hook::Tcx, Engine::Lpm),
+    ];
+    programs
+        .into_iter()
+        .flat_map(|(hook, engine)| LOADERS.map(|loader| (hook, engine, loader)))
+}
+
+fn plan<'a>(policy: &Policy, ruleset: &'a Ruleset, (hook, engine, _): Program) -> Plan<'a> {
     Plan {
         hook,
         monitor: policy.monitor,
@@ -116,9 +126,9 @@ fn plan<'a>(policy: &Policy, ruleset: &'a Ruleset, (hook, engine): (Hook, Engine
     }
 }
 
-fn load(policy: &Policy, program: (Hook, Engine)) -> Generation {
+fn load(policy: &Policy, program: Program) -> Generation {
     let ruleset = Ruleset::new(policy, &regions());
-    Generation::load(plan(policy, &ruleset, program)).expect("loading the filter needs root")
+    program.2.load(plan(policy, &ruleset, program))
 }
 
 /// What was collected of an origin.
@@ -146,7 +156,7 @@ const HONG_KONG: Origin = Origin::Country(Country::HONG_KONG);
 
 #[test]
 fn who_would_be_affected_how_many_they_are_and_where_they_go() {
-    for program in PROGRAMS {
+    for program in programs() {
         let generation = load(&monitor(), program);
         let mut bytes = 0;
         let mut send = |frame: &[u8]| {
@@ -191,7 +201,7 @@ fn who_would_be_affected_how_many_they_are_and_where_they_go() {
 
 #[test]
 fn a_policy_that_drops_collects_nothing() {
-    let generation = load(&policy(), PROGRAMS[0]);
+    let generation = load(&policy(), PROGRAM);
     assert!(!admits(
         &generation,
         &tcp((china(1), 40000), (HERE, 443), "syn")
@@ -201,7 +211,7 @@ fn a_policy_that_drops_collects_nothing() {
 
 #[test]
 fn who_would_pass_is_not_affected() {
-    let generation = load(&monitor(), PROGRAMS[0]);
+    let generation = load(&monitor(), PROGRAM);
     let syn = |source| tcp((source, 40000), (HERE, 443), "syn");
     let mut malformed = syn(china(1));
     malformed.truncate(14 + 19);
@@ -218,7 +228,7 @@ fn what_answers_this_host_is_not_affected() {
     let ruleset = Ruleset::new(&monitor(), &regions());
     let plan = Plan {
         replies: true,
-        ..plan(&monitor(), &ruleset, PROGRAMS[0])
+        ..plan(&monitor(), &ruleset, PROGRAM)
     };
     let generation = Generation::load(plan).unwrap();
     let (server, client) = ((china(1), 443), (HERE, 40000));
@@ -243,7 +253,7 @@ fn what_is_refused_for_another_reason_stands_under_it() {
         countries: CountryRule::Only([Country::CHINA].into()),
         ..monitor()
     };
-    let generation = load(&policy, PROGRAMS[0]);
+    let generation = load(&policy, PROGRAM);
     for source in [DENIED, NOBODY, ELSEWHERE, china(1)] {
         assert!(admits(
             &generation,
@@ -261,7 +271,7 @@ fn what_is_refused_for_another_reason_stands_under_it() {
 
 #[test]
 fn packets_without_ports_are_told_apart() {
-    let generation = load(&monitor(), PROGRAMS[0]);
+    let generation = load(&monitor(), PROGRAM);
     let mut ping = Vec::new();
     ip(china(1), HERE)
         .icmpv4_echo_request(1, 1)
@@ -298,7 +308,7 @@ fn until_its_day_comes_a_policy_collects_and_then_no_more() {
         effective_from: Some(Timestamp::now() + ahead),
         ..policy()
     };
-    let generation = load(&policy, PROGRAMS[0]);
+    let generation = load(&policy, PROGRAM);
     let syn = |source| tcp((source, 40000), (HERE, 443), "syn");
     assert!(admits(&generation, &syn(china(1))));
     assert!(
@@ -333,20 +343,7 @@ fn assert_collects_without_ports(generation: &Generation) {
 fn the_program_for_older_kernels_collects_without_ports() {
     for engine in [Engine::Multibit, Engine::Lpm] {
         let ruleset = Ruleset::new(&monitor(), &regions());
-        let plan = plan(&monitor(), &ruleset, (Hook::Xdp, engine));
+        let plan = plan(&monitor(), &ruleset, (Hook::Xdp, engine, Loader::Root));
         assert_collects_without_ports(&Generation::load_without_frags(plan).unwrap());
-    }
-}
-
-/// Only this thread loses the capability, and it ends with the test.
-#[test]
-fn without_perfmon_it_is_collected_without_ports() {
-    let sets = capabilities(None).unwrap();
-    let effective = sets
-        .effective
-        .difference(CapabilitySet::PERFMON | CapabilitySet::SYS_ADMIN);
-    set_capabilities(None, CapabilitySets { effective, ..sets }).unwrap();
-    for program in PROGRAMS {
-        assert_collects_without_ports(&load(&monitor(), program));
     }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod frames;
+mod loader;
 mod verdict;
 
 use std::{
@@ -22,12 +23,13 @@ use geodrop::{
         Hook,
         generation::{Generation, Plan},
     },
-    geoip::{AnyRange, Builder, Country},
+    geoip::{AnyRange, Builder, Country, Regions},
     policy::{Count, CountryRule, Policy, PortRule, Ports, Protocol, Ruleset, config::Choice as _},
     range::Range,
     table::Engine,
 };
 use jiff::Timestamp;
+use loader::{LOADERS, Loader};
 use verdict::admits;
 
 const GERMANY: IpAddr = IpAddr::V4(Ipv4Addr::new(5, 1, 1, 1));
@@ -69,7 +71,7 @@ fn ssh_from_germany() -> Policy {
     }
 }
 
-fn load(policy: &Policy, hook: Hook, engine: Engine) -> Generation {
+fn load(policy: &Policy, hook: Hook, engine: Engine, loader: Loader) -> Generation {
     let mut builder = Builder::default();
     let places = [
         (GERMANY, GERMAN),
@@ -84,22 +86,23 @@ fn load(policy: &Policy, hook: Hook, engine: Engine) -> Generation {
         };
         builder.add(range, country.parse().unwrap(), line);
     }
-    Generation::load(Plan {
+    loader.load(Plan {
         hook,
         monitor: policy.monitor,
         effective_from: policy.effective_from,
         ..Plan::by_address(&Ruleset::new(policy, &builder.build().0), engine)
     })
-    .expect("loading the filter needs root")
 }
 
-fn hooks() -> impl Iterator<Item = Hook> {
-    Hook::ALL.iter().map(|(hook, ..)| *hook)
+/// Each hook, and who loads a filter there.
+fn hooks() -> impl Iterator<Item = (Hook, Loader)> {
+    let hooks = Hook::ALL.iter().map(|(hook, ..)| *hook);
+    hooks.flat_map(|hook| LOADERS.map(|loader| (hook, loader)))
 }
 
-/// The policy's filter, for each hook.
+/// The policy's filter, for each hook and loader.
 fn filters(policy: &Policy) -> impl Iterator<Item = Generation> {
-    hooks().map(|hook| load(policy, hook, Engine::default()))
+    hooks().map(|(hook, loader)| load(policy, hook, Engine::default(), loader))
 }
 
 /// The frame with a VLAN tag.
@@ -243,14 +246,15 @@ fn ports_have_rules_of_their_own() {
             false,
         ),
     ];
-    let lpm = (Hook::Xdp, Engine::Lpm);
-    for (hook, engine) in hooks().map(|hook| (hook, Engine::Multibit)).chain([lpm]) {
-        let generation = load(&ssh_from_germany(), hook, engine);
+    let lpm = LOADERS.map(|loader| (Hook::Xdp, Engine::Lpm, loader));
+    let multibit = hooks().map(|(hook, loader)| (hook, Engine::Multibit, loader));
+    for (hook, engine, loader) in multibit.chain(lpm) {
+        let generation = load(&ssh_from_germany(), hook, engine, loader);
         for (name, frame, admitted) in rows {
             assert_eq!(
                 admits(&generation, frame),
                 *admitted,
-                "{hook:?}, {engine}, {name}: {frame:02x?}"
+                "{hook:?}, {engine}, {loader:?}, {name}: {frame:02x?}"
             );
         }
     }
@@ -306,14 +310,14 @@ fn all_are_counted_by_country_where_the_policy_says_so() {
 
 #[test]
 fn before_its_day_a_rule_counts_and_lets_pass_and_then_it_drops() {
-    for hook in hooks() {
+    for (hook, loader) in hooks() {
         let ahead = Duration::from_millis(1500);
         let policy = Policy {
             effective_from: Some(Timestamp::now() + ahead),
             deny: vec![NOBODY.into()],
             ..ssh_from_germany()
         };
-        let generation = load(&policy, hook, Engine::default());
+        let generation = load(&policy, hook, Engine::default(), loader);
         let (china, denied) = (
             tcp((CHINA, 9), (HERE, 443), "syn"),
             tcp((NOBODY, 9), (HERE, 443), "syn"),
@@ -348,5 +352,34 @@ fn a_day_that_has_passed_holds_nothing_back() {
     };
     for generation in filters(&policy) {
         assert!(!admits(&generation, &tcp((CHINA, 9), (HERE, 443), "syn")));
+    }
+}
+
+#[test]
+fn whatever_a_policy_wants_loads_without_perfmon() {
+    let monitor = (true, None);
+    let tomorrow = (false, Some(Timestamp::now() + Duration::from_hours(24)));
+    for (hook, ..) in Hook::ALL {
+        for engine in [Engine::Multibit, Engine::Lpm] {
+            for rules in [vec![], ssh_from_germany().rules] {
+                let policy = Policy {
+                    rules,
+                    ..Policy::default()
+                };
+                let ruleset = Ruleset::new(&policy, &Regions::default());
+                for (monitor, effective_from) in [(false, None), monitor, tomorrow] {
+                    for (replies, reject) in [(false, true), (true, false), (true, true)] {
+                        Loader::WithoutPerfmon.load(Plan {
+                            hook: *hook,
+                            monitor,
+                            effective_from,
+                            replies,
+                            reject,
+                            ..Plan::by_address(&ruleset, engine)
+                        });
+                    }
+                }
+            }
+        }
     }
 }

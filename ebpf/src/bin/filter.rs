@@ -1,8 +1,8 @@
 //! The filter: what geodrop attaches to an interface.
 //!
 //! One program under several names. For XDP `geodrop_frags` is loaded where the kernel knows packets of several buffers
-//! (5.18), `geodrop_near` there too if the loader lacks `CAP_PERFMON`, `geodrop` elsewhere; for tcx `geodrop_tcx`, or
-//! `geodrop_tcx_near`. Its tables and constants are filled before it is attached and never change
+//! (5.18), `geodrop` elsewhere; for tcx `geodrop_tcx`. Loaders without `CAP_PERFMON` get those whose names end with
+//! `copied`. Its tables and constants are filled before it is attached and never change
 //! after: a reload loads the program anew and swaps it under the link.
 //!
 //! Each program is inlined into the function that the kernel calls: as a function of its own, it would be handed the packet's
@@ -24,9 +24,10 @@ use aya_ebpf::{
 };
 use geodrop_common::{Action, Frame, Judgement, judge};
 use geodrop_ebpf::{
-    answer::answer,
+    answer::{Replaceable, answer},
+    apart::Apart,
     counters,
-    far::{Far, FarPacket, NearPacket, NearSegment, Segment},
+    far::{CopiedPacket, CopiedSegment, FarPacket, NearPacket, Segment},
     flows,
     packet::Packet,
     report,
@@ -48,7 +49,7 @@ fn give_way<T>(context: &impl EbpfContext, pass: T) -> T {
 
 /// Judges and counts a packet. Returns what becomes of it, and what would if the filter enforced.
 #[inline(always)]
-fn filter<C: EbpfContext, F: Frame, P: Far>(
+fn filter<C: EbpfContext, F: Frame, P: Apart>(
     context: &C,
     frame: &F,
     packet: P,
@@ -89,6 +90,23 @@ const fn xdp_action(action: Action) -> u32 {
     }
 }
 
+/// Filters a packet, and answers it if it is to be answered.
+#[inline(always)]
+fn filter_or_answer<F: Frame, P: Apart + Replaceable>(
+    context: &XdpContext,
+    frame: &F,
+    packet: P,
+) -> u32 {
+    let (action, judgement) = filter(context, frame, packet);
+    if action == Action::Drop
+        && let Some(ip) = judgement.refused()
+        && answer(packet, ip)
+    {
+        return xdp_action::XDP_TX;
+    }
+    xdp_action(action)
+}
+
 /// The filter for kernels older than 5.18, which hand a program packets of one buffer only.
 #[xdp]
 #[inline(always)]
@@ -97,20 +115,6 @@ fn geodrop(context: XdpContext) -> u32 {
         return give_way(&context, xdp_action::XDP_PASS);
     }
     let frame = Packet::of_one_buffer(&context);
-    let packet = NearPacket::of(&context, frame.length());
-    xdp_action(filter(&context, &frame, packet).0)
-}
-
-/// The filter for packets of one or several buffers, for loaders without `CAP_PERFMON`: without rules for ports and without
-/// replies. Without it the verifier follows each way that the processor might try too, and what reads headers
-/// of unknown length has too many.
-#[xdp(frags)]
-#[inline(always)]
-fn geodrop_near(context: XdpContext) -> u32 {
-    if trial_is_over() {
-        return give_way(&context, xdp_action::XDP_PASS);
-    }
-    let frame = Packet::of_several_buffers(&context);
     let packet = NearPacket::of(&context, frame.length());
     xdp_action(filter(&context, &frame, packet).0)
 }
@@ -124,14 +128,20 @@ fn geodrop_frags(context: XdpContext) -> u32 {
     }
     let frame = Packet::of_several_buffers(&context);
     let packet = FarPacket::of(&context, frame.length());
-    let (action, judgement) = filter(&context, &frame, packet);
-    if action == Action::Drop
-        && let Some(ip) = judgement.refused()
-        && answer(packet, ip)
-    {
-        return xdp_action::XDP_TX;
+    filter_or_answer(&context, &frame, packet)
+}
+
+/// The same for loaders without `CAP_PERFMON`.
+#[xdp(frags)]
+#[inline(always)]
+fn geodrop_copied(context: XdpContext) -> u32 {
+    if trial_is_over() {
+        return give_way(&context, xdp_action::XDP_PASS);
     }
-    xdp_action(action)
+    let length = Packet::of_several_buffers(&context).length();
+    let frame = NearPacket::of(&context, length);
+    let packet = CopiedPacket::of(FarPacket::of(&context, length));
+    filter_or_answer(&context, &frame, packet)
 }
 
 #[inline(always)]
@@ -169,26 +179,30 @@ fn geodrop_tcx(context: TcContext) -> i32 {
     if trial_is_over() {
         return give_way(&context, TC_ACT_UNSPEC);
     }
-    let packet = segment(&context);
-    let (action, judgement) = filter(&context, &packet, packet);
+    filter_or_send_back(&context, segment(&context))
+}
+
+/// The same for loaders without `CAP_PERFMON`.
+#[classifier]
+#[inline(always)]
+fn geodrop_tcx_copied(context: TcContext) -> i32 {
+    if trial_is_over() {
+        return give_way(&context, TC_ACT_UNSPEC);
+    }
+    filter_or_send_back(&context, CopiedSegment::of(segment(&context)))
+}
+
+/// Filters a packet, and sends the answer back if it is to be answered.
+#[inline(always)]
+fn filter_or_send_back<P: Apart + Replaceable>(context: &TcContext, packet: P) -> i32 {
+    let (action, judgement) = filter(context, &packet, packet);
     if action == Action::Drop
         && let Some(ip) = judgement.refused()
         && answer(packet, ip)
     {
-        return send_back(&context);
+        return send_back(context);
     }
     tcx_action(action)
-}
-
-/// The same for loaders without `CAP_PERFMON`, as `geodrop_near` is.
-#[classifier]
-#[inline(always)]
-fn geodrop_tcx_near(context: TcContext) -> i32 {
-    if trial_is_over() {
-        return give_way(&context, TC_ACT_UNSPEC);
-    }
-    let packet = NearSegment(segment(&context));
-    tcx_action(filter(&context, &packet, packet).0)
 }
 
 /// Notes what this host begins, so that the filter lets pass what answers it.
@@ -196,5 +210,13 @@ fn geodrop_tcx_near(context: TcContext) -> i32 {
 #[inline(always)]
 fn geodrop_egress(context: TcContext) -> i32 {
     flows::note(&segment(&context));
+    TC_ACT_UNSPEC
+}
+
+/// The same for loaders without `CAP_PERFMON`.
+#[classifier]
+#[inline(always)]
+fn geodrop_egress_copied(context: TcContext) -> i32 {
+    flows::note(&CopiedSegment::of(segment(&context)));
     TC_ACT_UNSPEC
 }

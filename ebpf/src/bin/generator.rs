@@ -93,8 +93,7 @@ fn send(context: &XdpContext) -> Option<u32> {
     }
     let packet = Packet::of_one_buffer(context);
     if IP_VERSION.load() == 4 {
-        let [a, b, c, d, e, f, ..] = *source;
-        packet.write(IPV4_CHECKSUM, [a, b, c, d, e, f])?;
+        packet.write(IPV4_CHECKSUM, *source.first_chunk::<6>()?)?;
     } else {
         packet.write(IPV6_SOURCE, *source)?;
     }

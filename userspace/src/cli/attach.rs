@@ -163,6 +163,9 @@ pub(super) fn request<'a>(
 
 /// Tells what an admin should know of how a filter was attached.
 pub(super) fn warn_of(filter: &Filter) {
+    if let Some(reason) = filter.generation.why_slower() {
+        warn(format_args!("note: {reason}"));
+    }
     if let Some(reason) = &filter.without_replies {
         warn(reason);
     }

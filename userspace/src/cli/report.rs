@@ -229,7 +229,7 @@ fn write_report(output: &mut impl io::Write, report: &Report, now: Timestamp) ->
     if countries.any(|country| country.ports.is_none()) {
         writeln!(
             output,
-            "ports were not looked at all the time: that takes CAP_PERFMON, and Linux 5.18"
+            "ports were not looked at all the time: that takes Linux 5.18"
         )?;
     }
     Ok(())

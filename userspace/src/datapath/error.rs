@@ -51,15 +51,6 @@ pub enum DatapathError {
         version: &'static str,
     },
 
-    /// The process lacks a capability that something which the policy asks for takes.
-    #[error(
-        "{what} needs CAP_PERFMON, which this process does not have; grant it, or leave that out of the policy"
-    )]
-    NeedsPerfmon {
-        /// What the policy asks for.
-        what: &'static str,
-    },
-
     /// No interface of that name.
     #[error("there is no interface `{name}` here; the interfaces are: {known}")]
     UnknownInterface {

@@ -128,19 +128,13 @@ impl Generation {
             (!plan.ruleset.ports().is_empty(), "a rule for ports"),
             (plan.reject, "action = \"reject\""),
         ];
-        if let Some((_, what)) = far.into_iter().find(|(wanted, _)| *wanted) {
-            match program {
-                object::FILTER_PLAIN => {
-                    return Err(DatapathError::NeedsKernel {
-                        what,
-                        version: "5.18",
-                    });
-                }
-                object::FILTER_NEAR | object::FILTER_TCX_NEAR => {
-                    return Err(DatapathError::NeedsPerfmon { what });
-                }
-                _ => {}
-            }
+        if let Some((_, what)) = far.into_iter().find(|(wanted, _)| *wanted)
+            && !object::sees_far(program)
+        {
+            return Err(DatapathError::NeedsKernel {
+                what,
+                version: "5.18",
+            });
         }
         let engine = tables.engine();
         let lpm = u8::from(engine == Engine::Lpm);
@@ -241,7 +235,7 @@ impl Generation {
         }
         load_into_kernel(&mut ebpf, program)?;
         if has_replies {
-            load_into_kernel(&mut ebpf, object::EGRESS)?;
+            load_into_kernel(&mut ebpf, object::egress_of(program))?;
         }
         Ok(Self {
             ebpf,
@@ -324,7 +318,7 @@ impl Generation {
     #[must_use]
     pub fn hook(&self) -> Hook {
         match self.program {
-            object::FILTER_TCX | object::FILTER_TCX_NEAR => Hook::Tcx,
+            object::FILTER_TCX | object::FILTER_TCX_COPIED => Hook::Tcx,
             _ => Hook::Xdp,
         }
     }
@@ -424,17 +418,22 @@ impl Generation {
             .map_err(DatapathError::system("opening the kernel program's log"))
     }
 
+    /// Why it costs more than it would by another loader, if it does.
+    #[must_use]
+    pub fn why_slower(&self) -> Option<&'static str> {
+        object::is_copied(self.program).then_some(
+            "without CAP_PERFMON, which this process does not have, the kernel masks all that look-ups read: each packet costs \
+             several times as much",
+        )
+    }
+
     /// Why replies do not pass, if they should.
-    pub(super) fn why_no_replies(&self) -> Option<&'static str> {
-        if !self.wants_replies || self.replies {
-            return None;
+    pub(super) const fn why_no_replies(&self) -> Option<&'static str> {
+        if self.wants_replies && !self.replies {
+            Some("telling replies takes Linux 5.18 or newer")
+        } else {
+            None
         }
-        Some(match self.program {
-            object::FILTER_NEAR | object::FILTER_TCX_NEAR => {
-                "telling replies takes CAP_PERFMON, which this process does not have"
-            }
-            _ => "telling replies takes Linux 5.18 or newer",
-        })
     }
 
     /// The program that notes what this host begins, for test runs; `None` if replies are not to pass.
@@ -446,11 +445,12 @@ impl Generation {
         if !self.replies {
             return Ok(None);
         }
+        let name = object::egress_of(self.program);
         self.ebpf
-            .program(object::EGRESS)
+            .program(name)
             .and_then(|program| program.try_into().ok())
             .map(Some)
-            .ok_or_else(|| no_program(object::EGRESS))
+            .ok_or_else(|| no_program(name))
     }
 
     /// The descriptor of the program that notes what this host begins, if replies are to pass.
@@ -488,7 +488,7 @@ fn program_for_this_kernel(hook: Hook) -> Result<&'static str, DatapathError> {
         return Ok(if has_perfmon {
             object::FILTER_TCX
         } else {
-            object::FILTER_TCX_NEAR
+            object::FILTER_TCX_COPIED
         });
     }
     // The helper came with the packets that it measures (5.18).
@@ -497,7 +497,7 @@ fn program_for_this_kernel(hook: Hook) -> Result<&'static str, DatapathError> {
     Ok(match (frags, has_perfmon) {
         (false, _) => object::FILTER_PLAIN,
         (true, true) => object::FILTER_FRAGS,
-        (true, false) => object::FILTER_NEAR,
+        (true, false) => object::FILTER_COPIED,
     })
 }
 

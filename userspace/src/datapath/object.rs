@@ -11,8 +11,8 @@ pub(super) static FILTER: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR")
 /// The filter's program for kernels that know packets of several buffers.
 pub(super) const FILTER_FRAGS: &str = "geodrop_frags";
 
-/// The same for loaders without `CAP_PERFMON`: it looks at addresses only.
-pub(super) const FILTER_NEAR: &str = "geodrop_near";
+/// The same for loaders without `CAP_PERFMON`.
+pub(super) const FILTER_COPIED: &str = "geodrop_copied";
 
 /// The filter's program for kernels that do not.
 pub(super) const FILTER_PLAIN: &str = "geodrop";
@@ -21,15 +21,32 @@ pub(super) const FILTER_PLAIN: &str = "geodrop";
 pub(super) const FILTER_TCX: &str = "geodrop_tcx";
 
 /// The same for loaders without `CAP_PERFMON`.
-pub(super) const FILTER_TCX_NEAR: &str = "geodrop_tcx_near";
+pub(super) const FILTER_TCX_COPIED: &str = "geodrop_tcx_copied";
 
 /// Whether a program of the filter can look behind headers whose length only the packet knows.
 pub(super) fn sees_far(program: &str) -> bool {
-    matches!(program, FILTER_FRAGS | FILTER_TCX)
+    program != FILTER_PLAIN
+}
+
+/// Whether a program of the filter is one for loaders without `CAP_PERFMON`.
+pub(super) fn is_copied(program: &str) -> bool {
+    matches!(program, FILTER_COPIED | FILTER_TCX_COPIED)
 }
 
 /// The program that notes what this host begins.
 pub(super) const EGRESS: &str = "geodrop_egress";
+
+/// The same for loaders without `CAP_PERFMON`.
+pub(super) const EGRESS_COPIED: &str = "geodrop_egress_copied";
+
+/// The program that notes what this host begins, for a program of the filter.
+pub(super) fn egress_of(program: &str) -> &'static str {
+    if is_copied(program) {
+        EGRESS_COPIED
+    } else {
+        EGRESS
+    }
+}
 
 /// The generator of frames, for demo, tests and benches.
 pub static GENERATOR: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/generator"));

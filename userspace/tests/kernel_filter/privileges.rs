@@ -288,19 +288,11 @@ fn a_user_with_three_capabilities_does_all_that_root_does() {
 }
 
 #[test]
-fn a_user_without_perfmon_filters_by_address_and_is_told_so() {
+fn a_user_without_perfmon_does_all_that_root_does_and_is_told_that_it_is_slower() {
     let user = User::with("-all,+bpf,+net_admin");
     let said = user.lives_with_a_filter();
-    assert!(
-        said.contains("telling replies takes CAP_PERFMON, which this process does not have"),
-        "{said}"
-    );
+    assert!(said.contains("without CAP_PERFMON"), "{said}");
     user.runs();
-    let output = user.output(&["attach", "-i", "server", "--force", "--action", "reject"]);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains("needs CAP_PERFMON"), "{said}");
-    user.host.assert_free();
 }
 
 #[test]

@@ -1,0 +1,45 @@
+//! Who loads a filter: what a process may do decides which of the programs it gets.
+
+use std::thread;
+
+use geodrop::datapath::generation::{Generation, Plan};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+
+/// A process that loads filters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Loader {
+    /// One that may do all.
+    Root,
+    /// One that lacks `CAP_PERFMON`.
+    WithoutPerfmon,
+}
+
+/// All of them.
+pub(crate) const LOADERS: [Loader; 2] = [Loader::Root, Loader::WithoutPerfmon];
+
+impl Loader {
+    /// Loads a filter.
+    pub(crate) fn load(self, plan: Plan<'_>) -> Generation {
+        let load = || Generation::load(plan).expect("loading the filter needs root");
+        match self {
+            Self::Root => load(),
+            // Only that thread loses the capability, and it ends here.
+            Self::WithoutPerfmon => thread::scope(|scope| {
+                let thread = scope.spawn(|| {
+                    drop_perfmon();
+                    load()
+                });
+                thread.join().expect("the thread has said why")
+            }),
+        }
+    }
+}
+
+/// Takes `CAP_PERFMON` from this thread.
+fn drop_perfmon() {
+    let sets = capabilities(None).unwrap();
+    let effective = sets
+        .effective
+        .difference(CapabilitySet::PERFMON | CapabilitySet::SYS_ADMIN);
+    set_capabilities(None, CapabilitySets { effective, ..sets }).unwrap();
+}
