@@ -8,12 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    device::{self, contestant::Peer, tool},
-    lookup,
-    machine::Machine,
-    program,
-};
+use crate::{device, lookup, machine::Machine, program};
 
 /// The number of this schema.
 pub const SCHEMA: u32 = 2;
@@ -83,16 +78,6 @@ impl Document {
             return Err(DocumentError::Schema { found: schema });
         }
         Ok(serde_json::from_str(text)?)
-    }
-
-    /// What others' commands are here.
-    #[must_use]
-    pub fn tools_here() -> BTreeMap<String, String> {
-        [Peer::Nft, Peer::Ipset, Peer::XdpFilter]
-            .into_iter()
-            .flat_map(Peer::commands)
-            .filter_map(|command| Some(((*command).to_owned(), tool::version(command)?)))
-            .collect()
     }
 }
 

@@ -38,8 +38,8 @@ fn china() -> Blocked {
 
 fn is_installed(contestant: Contestant) -> bool {
     contestant.peer().is_none_or(|peer| {
-        let lacks = |command: &&str| tool::version(command).is_none();
-        let missing = peer.commands().iter().copied().find(|it| lacks(it));
+        let mut commands = peer.commands().iter();
+        let missing = commands.find(|command| !tool::is_installed(command));
         if let Some(command) = missing {
             eprintln!(
                 "{} is not tried: there is no `{command}`",

@@ -23,6 +23,7 @@ use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand};
 use geodrop::geoip;
 use geodrop_bench::{
+    device::tool,
     document::{Document, SCHEMA},
     machine::Machine,
     measure::{allowed_cpus, stay_on_this_cpu},
@@ -210,7 +211,7 @@ fn measure(arguments: &Arguments, levels: Levels<'_>) -> anyhow::Result<()> {
         data: data.sources().find_map(|source| source.version.clone()),
         policies: BTreeMap::new(),
         machine: Machine::this().context("reading what machine this is")?,
-        tools: Document::tools_here(),
+        tools: tool::versions(),
         lookup: None,
         program: None,
         device: None,

@@ -6,7 +6,7 @@ use fastrand::Rng;
 use geodrop::{
     Rule,
     geoip::Regions,
-    policy::{Classified, Ruleset},
+    policy::{Classified, Policy, Ruleset, Unknown},
     range::{Prefix, Range, find},
 };
 use sha2::{Digest as _, Sha256};
@@ -24,6 +24,8 @@ const ALLOWED: usize = 1 << 14;
 pub struct Blocked {
     /// Of which countries.
     pub countries: Countries,
+    /// The policy: what no data knows passes, as a list of prefixes has no name for it.
+    pub policy: Policy,
     /// The rules, as geodrop has them.
     pub ruleset: Ruleset,
     /// The ranges that are dropped.
@@ -39,7 +41,11 @@ impl Blocked {
     /// What the policy of these countries blocks.
     #[must_use]
     pub fn of(countries: Countries, regions: &Regions) -> Self {
-        let ruleset = countries.ruleset(regions);
+        let policy = Policy {
+            unknown: Some(Unknown::Pass),
+            ..countries.policy()
+        };
+        let ruleset = Ruleset::new(&policy, regions);
         let ranges: Vec<_> = ruleset
             .ipv4()
             .iter()
@@ -59,6 +65,7 @@ impl Blocked {
         }
         Self {
             countries,
+            policy,
             ruleset,
             ranges,
             prefixes,
@@ -113,12 +120,11 @@ mod tests {
             let of_ranges: u128 = blocked.ranges.iter().map(|it| size(it.range)).sum();
             let of_prefixes: u128 = blocked.prefixes.iter().map(|it| size(it.range())).sum();
             assert_eq!(of_ranges, of_prefixes);
-            assert!(
-                !blocked
-                    .allowed
-                    .iter()
-                    .any(|address| blocked.holds(*address))
-            );
+            let is_dropped = |address: &Ipv4Addr| {
+                let entry = blocked.ruleset.meaning((*address).into());
+                entry.is_against(Rule::GENERAL) || blocked.holds(*address)
+            };
+            assert!(!blocked.allowed.iter().any(is_dropped));
             assert_eq!(blocked.checksum().len(), 64);
         }
     }

@@ -127,7 +127,7 @@ pub fn of(rows: &[Row], starts: &[Start]) -> Vec<Goal> {
         }
         if let Some(theirs) = start(countries, Contestant::NftablesRaw) {
             goals.push(Goal::at_most(
-                format!("{name}: the same as long as `nft -f` takes"),
+                format!("{name}: the same, by what nft -f takes for the same prefixes"),
                 theirs.ready_ms.low,
                 ours.ready_ms,
             ));

@@ -1,7 +1,7 @@
 //! How long it takes to be set up, and to be replaced, and what memory it takes.
 
 use std::{
-    fs,
+    fs, thread,
     time::{Duration, Instant},
 };
 
@@ -10,6 +10,7 @@ use aya_obj::btf::Btf;
 use geodrop::{
     datapath::{ModeChoice, NewLink, generation::Generation},
     geoip,
+    policy::Ruleset,
     testbed::{Probe, Veth, Wire, probe::Transport, veth::Settings},
 };
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ use super::{
     nftables::{self, Hook},
     rig::{plan, set_up},
 };
-use crate::{measure::Estimate, tables::Countries};
+use crate::{machine::kibibytes, measure::Estimate, tables::Countries};
 
 /// Who is measured: those that can be replaced.
 pub const CONTESTANTS: [Contestant; 5] = [
@@ -48,7 +49,7 @@ pub struct Start {
     pub replace_ms: Estimate,
     /// How much memory of the kernel the prefixes take, by the account of who holds them.
     pub kernel_memory_bytes: u64,
-    /// Whether that is known from the kernel's memory as a whole only (slabs, `vmalloc` and per-CPU memory), before and after,
+    /// Whether that is known from the kernel's memory as a whole only (general slabs, `vmalloc` and per-CPU memory), before and after,
     /// as nftables does not say.
     pub memory_by_difference: bool,
     /// Of how many times these are the medians.
@@ -143,7 +144,7 @@ fn geodrop(contestant: Contestant, blocked: &Blocked, veth: &Veth) -> anyhow::Re
     let begin = Instant::now();
     let regions = geoip::builtin()?.regions;
     let decoded = Instant::now();
-    let ruleset = blocked.countries.ruleset(&regions);
+    let ruleset = Ruleset::new(&blocked.policy, &regions);
     let resolved = Instant::now();
     let plan = geodrop::datapath::generation::Plan {
         ruleset: &ruleset,
@@ -182,7 +183,7 @@ fn geodrop(contestant: Contestant, blocked: &Blocked, veth: &Veth) -> anyhow::Re
 
 fn peer(contestant: Contestant, blocked: &Blocked, veth: &Veth) -> anyhow::Result<Once> {
     let namespace = &veth.server.namespace;
-    let memory_before = kernel_memory()?;
+    let memory_before = settled_kernel_memory()?;
     let begin = Instant::now();
     set_up(contestant, &veth.server, blocked)?;
     let ready = begin.elapsed();
@@ -231,15 +232,44 @@ fn check(
     Ok(())
 }
 
-/// How much memory the kernel uses for itself, as far as it may be for a set.
+/// How much memory the kernel uses for itself, as far as it may be for a set: what is allocated of its general slabs, and
+/// `vmalloc` and per-CPU memory.
 fn kernel_memory() -> anyhow::Result<u64> {
-    let text = fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
-    let names = ["Slab", "VmallocUsed", "Percpu"];
-    Ok(names
-        .into_iter()
-        .map(|name| crate::machine::kibibytes(&text, name))
-        .sum())
+    let read = |path| fs::read_to_string(path).with_context(|| format!("reading {path}"));
+    let memory = read("/proc/meminfo")?;
+    let rest = ["VmallocUsed", "Percpu"].map(|name| kibibytes(&memory, name));
+    Ok(allocated(&read("/proc/slabinfo")?) + rest.into_iter().sum::<u64>())
 }
+
+/// How many bytes of general slabs are in use, by what `/proc/slabinfo` says: name, objects in use, objects, size of one.
+fn allocated(slabs: &str) -> u64 {
+    let bytes = |line: &str| {
+        let mut fields = line.split_whitespace();
+        let in_use: u64 = fields.next()?.parse().ok()?;
+        let size: u64 = fields.nth(1)?.parse().ok()?;
+        Some(in_use * size)
+    };
+    let general = |line: &str| bytes(line.strip_prefix("kmalloc-")?.split_once(' ')?.1);
+    slabs.lines().filter_map(general).sum()
+}
+
+/// What the kernel uses for itself when what others used before is given back, which it does a while after they are gone.
+fn settled_kernel_memory() -> anyhow::Result<u64> {
+    let deadline = Instant::now() + SETTLING;
+    let mut before = kernel_memory()?;
+    loop {
+        thread::sleep(SETTLING / 20);
+        let now = kernel_memory()?;
+        if now.abs_diff(before) < SETTLED || Instant::now() > deadline {
+            return Ok(now);
+        }
+        before = now;
+    }
+}
+
+/// How long that may take, and by how little it is to change meanwhile.
+const SETTLING: Duration = Duration::from_secs(2);
+const SETTLED: u64 = 64 << 10;
 
 /// How often a table is set up: as that of the world takes others many seconds, less often.
 #[must_use]
@@ -248,5 +278,20 @@ pub const fn times(countries: Countries, quick: bool) -> usize {
         (Countries::China, _) => 7,
         (Countries::World, false) => 3,
         (Countries::World, true) => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn general_slabs_are_added_up() {
+        let slabs = "slabinfo - version: 2.1\n\
+                     # name            <active_objs> <num_objs> <objsize>\n\
+                     dentry               900    900    192   21    1 : tunables\n\
+                     kmalloc-cg-8k         32     40   8192    4    8 : tunables\n\
+                     kmalloc-64           100    128     64   64    1 : tunables\n";
+        assert_eq!(allocated(slabs), 32 * 8192 + 100 * 64);
     }
 }

@@ -1,6 +1,7 @@
 //! Running other people's commands in a namespace of ours.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write as _},
     process::{Command, Stdio},
 };
@@ -54,17 +55,42 @@ pub fn run_here(command: &str, arguments: &[&str], input: &str) -> anyhow::Resul
     }
 }
 
-/// What a command says that its version is, in one line; `None` where it is not installed.
+/// Whether a command is installed.
 #[must_use]
-pub fn version(command: &str) -> Option<String> {
+pub fn is_installed(command: &str) -> bool {
+    said(command, &["--version"]).is_some()
+}
+
+/// The versions of others' commands, by their names; those that are not installed are left out.
+#[must_use]
+pub fn versions() -> BTreeMap<String, String> {
+    let asked: [(&str, &[&str]); 4] = [
+        ("nft", &["--version"]),
+        ("ipset", &["--version"]),
+        ("iptables", &["--version"]),
+        ("xdp-filter", &["load", "--version"]),
+    ];
+    asked
+        .into_iter()
+        .filter_map(|(command, arguments)| {
+            let said = said(command, arguments)?;
+            let line = said.lines().find(|line| !line.trim().is_empty());
+            Some((
+                command.to_owned(),
+                line.unwrap_or("unknown").trim().to_owned(),
+            ))
+        })
+        .collect()
+}
+
+/// What a command prints; `None` where there is none.
+fn said(command: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(command)
-        .arg("--version")
+        .args(arguments)
         .stdin(Stdio::null())
         .output()
         .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let line = text.lines().find(|line| !line.trim().is_empty());
-    Some(line.unwrap_or(command).trim().to_owned())
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]
@@ -78,7 +104,7 @@ mod tests {
         assert!(error.to_string().ends_with("no such set"), "{error}");
         let error = run_here("geodrop-no-such-command", &[], "").unwrap_err();
         assert!(error.to_string().contains("geodrop-no-such-command"));
-        assert_eq!(version("geodrop-no-such-command"), None);
+        assert!(is_installed("sh") && !is_installed("geodrop-no-such-command"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What packets cost in a device, in sections.
 
-use super::{NOTHING, Plot, Section, answer, kibibytes, plot::Axis, ratio};
+use super::{NOTHING, Plot, Section, answer, kibibytes, plot::Axis, plot::Bar, ratio};
 use crate::{
     device::{
         case::Case,
@@ -84,7 +84,7 @@ fn case_section(rows: &[Row]) -> Section {
         bars: rows
             .iter()
             .filter(|row| row.contestant != Contestant::Generator.name())
-            .map(|row| (row.contestant.clone(), millions(row)))
+            .map(|row| bar(&row.contestant, millions(row)))
             .collect(),
     };
     let noisy = rows.iter().all(|row| row.place.is_none());
@@ -110,6 +110,15 @@ fn case_section(rows: &[Row]) -> Section {
         rows: rows.iter().map(row_cells).collect(),
         title: case,
         after: Vec::new(),
+    }
+}
+
+/// A bar of a contestant, which is to be seen if it is ours.
+fn bar(contestant: &str, length: Estimate) -> Bar {
+    Bar {
+        name: contestant.to_owned(),
+        length,
+        marked: contestant.starts_with(Contestant::Geodrop.name()),
     }
 }
 
@@ -191,7 +200,7 @@ fn starts(starts: &[Start]) -> Section {
     let bars = starts
         .iter()
         .filter(|start| start.table == Countries::China.name())
-        .map(|start| (start.contestant.clone(), start.ready_ms))
+        .map(|start| bar(&start.contestant, start.ready_ms))
         .collect();
     Section {
         title: "Set up, and replaced".to_owned(),

@@ -9,7 +9,7 @@ use crate::document::Document;
 const STYLE: &str = "\
 :root{color-scheme:light dark;--paper:#fff;--ink:#1b1b1b;--quiet:#5c5c5c;--line:#d5d5d5;--shade:#f4f4f4}
 *{box-sizing:border-box}
-body{margin:0 auto;padding:1.5rem 1rem 4rem;max-width:60rem;background:var(--paper);color:var(--ink);
+body{margin:0 auto;padding:1.5rem 1rem 4rem;max-width:74rem;background:var(--paper);color:var(--ink);
  font:1rem/1.5 system-ui,sans-serif}
 h1{font-size:1.7rem;line-height:1.2}h2{font-size:1.2rem;margin:2.5rem 0 .5rem}
 p,li{max-width:46rem}
@@ -18,7 +18,7 @@ figure{margin:1rem 0}svg{display:block;width:100%;height:auto}
 table{border-collapse:collapse;font-size:.87rem;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .7rem .25rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
 thead th{color:var(--quiet);font-weight:600}
-.number{text-align:right;white-space:nowrap}td{white-space:nowrap}
+.number{text-align:right;white-space:nowrap}td{white-space:nowrap}td:first-child:not(.number){white-space:normal;min-width:8rem}
 pre{padding:.7rem;background:var(--shade);overflow-x:auto}
 .facts td,.facts th{white-space:normal;overflow-wrap:anywhere}.facts th{color:var(--quiet);font-weight:600;min-width:9rem}
 summary{cursor:pointer;color:var(--quiet)}

@@ -22,8 +22,8 @@ pub enum Plot {
     Bars {
         /// What the length is, with its unit.
         unit: String,
-        /// Name and length.
-        bars: Vec<(String, Estimate)>,
+        /// The bars, from above.
+        bars: Vec<Bar>,
     },
     /// A line for each of some things.
     Lines {
@@ -34,6 +34,17 @@ pub enum Plot {
         /// Name and points.
         lines: Vec<(String, Vec<(f64, f64)>)>,
     },
+}
+
+/// A bar.
+#[derive(Clone, Debug)]
+pub struct Bar {
+    /// Its name.
+    pub name: String,
+    /// Its length.
+    pub length: Estimate,
+    /// Whether it is to be seen first.
+    pub marked: bool,
 }
 
 /// An axis of a plot with lines.
@@ -63,6 +74,10 @@ const SERIES: [RGBColor; 10] = [
     RGBColor(3, 1, 10),
 ];
 
+/// What bars are drawn in that are to be seen first, and what others are.
+const MARKED: RGBColor = SERIES[0];
+const PLAIN: RGBColor = SERIES[8];
+
 /// The colours of [`SERIES`] on light and on dark pages: told apart by those who see few colours too.
 const COLOURS: [(&str, &str); 10] = [
     ("#0b6e99", "#56b4e9"),
@@ -73,7 +88,7 @@ const COLOURS: [(&str, &str); 10] = [
     ("#7a6100", "#d8c33c"),
     ("#93000a", "#ff8a80"),
     ("#3d5a00", "#a5d04a"),
-    ("#444444", "#bbbbbb"),
+    ("#8a8a8a", "#8f8f8f"),
     ("#00524f", "#5fd5d0"),
 ];
 
@@ -146,8 +161,8 @@ impl Plot {
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Bars from above, their names before them and their lengths behind them.
-fn draw_bars(area: &Area<'_>, unit: &str, bars: &[(String, Estimate)]) -> Result<(), DrawingError> {
-    let most = bars.iter().map(|(_, bar)| bar.high).fold(0.0, f64::max);
+fn draw_bars(area: &Area<'_>, unit: &str, bars: &[Bar]) -> Result<(), DrawingError> {
+    let most = bars.iter().map(|bar| bar.length.high).fold(0.0, f64::max);
     let count = i32::try_from(bars.len())?;
     if most <= 0.0 || count == 0 {
         return Err("there are no bars to draw".into());
@@ -163,7 +178,7 @@ fn draw_bars(area: &Area<'_>, unit: &str, bars: &[(String, Estimate)]) -> Result
         SegmentValue::CenterOf(place) => usize::try_from(count - 1 - place)
             .ok()
             .and_then(|place| bars.get(place))
-            .map_or_else(String::new, |(name, _)| name.clone()),
+            .map_or_else(String::new, |bar| bar.name.clone()),
         _ => String::new(),
     };
     let font = (FONT, 14).into_font().color(&INK);
@@ -180,16 +195,19 @@ fn draw_bars(area: &Area<'_>, unit: &str, bars: &[(String, Estimate)]) -> Result
         .x_label_formatter(&|length| number(*length))
         .x_desc(unit)
         .draw()?;
-    for ((place, (_, bar)), colour) in (0..count).rev().zip(bars).zip(SERIES.into_iter().cycle()) {
+    for (place, bar) in (0..count).rev().zip(bars) {
+        let Bar { length, marked, .. } = bar;
+        let colour = if *marked { MARKED } else { PLAIN };
         let [from, to] = [place, place + 1].map(SegmentValue::Exact);
-        let mut rectangle = Rectangle::new([(0.0, from), (bar.median, to)], colour.filled());
+        let mut rectangle = Rectangle::new([(0.0, from), (length.median, to)], colour.filled());
         rectangle.set_margin(5, 5, 0, 0);
         chart.draw_series([rectangle])?;
         let middle = || SegmentValue::CenterOf(place);
-        let whisker = [(bar.low, middle()), (bar.high, middle())];
+        let whisker = [(length.low, middle()), (length.high, middle())];
         chart.draw_series([PathElement::new(whisker, INK.stroke_width(2))])?;
-        let place = (bar.high, middle());
-        let label = EmptyElement::at(place) + Text::new(number(bar.median), (6, -7), font.clone());
+        let place = (length.high, middle());
+        let label =
+            EmptyElement::at(place) + Text::new(number(length.median), (6, -7), font.clone());
         chart.draw_series([label])?;
     }
     area.present()?;
@@ -302,12 +320,14 @@ mod tests {
 
     #[test]
     fn bars_have_their_names_and_lengths() {
+        let bar = |name: &str, length, marked| Bar {
+            name: name.to_owned(),
+            length: exactly(length),
+            marked,
+        };
         let plot = Plot::Bars {
             unit: "packets".to_owned(),
-            bars: vec![
-                ("one".to_owned(), exactly(7.0)),
-                ("two & more".to_owned(), exactly(23.0)),
-            ],
+            bars: vec![bar("one", 7.0, true), bar("two & more", 23.0, false)],
         };
         let svg = plot.svg("a <title>").unwrap();
         assert!(
@@ -318,7 +338,7 @@ mod tests {
             assert!(svg.contains(text), "{text}: {svg}");
         }
         let drawn = |colour: &str| svg.contains(&format!("fill=\"{colour}\""));
-        assert!(drawn("#030101") && drawn("#030102") && !drawn("#030103"));
+        assert!(drawn("#030101") && drawn("#030109") && !drawn("#030102"));
     }
 
     #[test]
