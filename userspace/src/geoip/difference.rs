@@ -69,26 +69,16 @@ fn moved<A: Address>(before: &[Located<A>], after: &[Located<A>]) -> BTreeMap<Wa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geoip::{AnyRange, Builder};
-
-    fn regions(rows: &[(&str, &str)]) -> Regions {
-        let mut builder = Builder::default();
-        for (prefix, code) in rows {
-            let range = AnyRange::of_prefix(prefix.parse().unwrap());
-            builder.add(range, code.parse().unwrap(), 0);
-        }
-        builder.build().0
-    }
 
     #[test]
     fn what_moved_is_told_by_the_countries_it_moved_between() {
-        let before = regions(&[
+        let before = Regions::of_prefixes(&[
             ("1.0.0.0/24", "CN"),
             ("1.0.1.0/24", "CN"),
             ("1.0.2.0/24", "JP"),
             ("2001:db8::/32", "FR"),
         ]);
-        let after = regions(&[
+        let after = Regions::of_prefixes(&[
             ("1.0.0.0/24", "HK"),
             ("1.0.1.0/25", "HK"),
             ("1.0.1.128/25", "CN"),

@@ -38,6 +38,17 @@ impl Regions {
         }
     }
 
+    /// Regions of prefixes and the codes of their countries.
+    #[cfg(test)]
+    pub(super) fn of_prefixes(rows: &[(&str, &str)]) -> Self {
+        let mut builder = Builder::default();
+        for (prefix, code) in rows {
+            let range = AnyRange::of_prefix(prefix.parse().unwrap());
+            builder.add(range, code.parse().unwrap(), 0);
+        }
+        builder.build().0
+    }
+
     /// What several regions say together: of each address, what the first of them says that knows it.
     #[must_use]
     pub(super) fn first_of(each: &[Self]) -> Self {

@@ -49,24 +49,23 @@ impl Source {
         let mut text = Vec::new();
         let read = File::open(directory.join(Self::BESIDE))
             .and_then(|file| file.take(MOST_BESIDE).read_to_end(&mut text));
-        let Some(beside) = read.ok().and_then(|_| serde_json::from_slice(&text).ok()) else {
-            return;
-        };
-        let Self {
-            source: _,
-            version,
-            date,
-            licence,
-            attribution,
-            url,
-            checksum,
-        } = beside;
-        self.version = self.version.take().or(version);
-        self.date = self.date.or(date);
-        self.licence = self.licence.take().or(licence);
-        self.attribution = self.attribution.take().or(attribution);
-        self.url = self.url.take().or(url);
-        self.checksum = self.checksum.take().or(checksum);
+        if let Some(beside) = read.ok().and_then(|_| serde_json::from_slice(&text).ok()) {
+            *self = std::mem::take(self).or(beside);
+        }
+    }
+
+    /// What this says; and where it says nothing, what the other says. The name is that of this.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            source: self.source,
+            version: self.version.or(other.version),
+            date: self.date.or(other.date),
+            licence: self.licence.or(other.licence),
+            attribution: self.attribution.or(other.attribution),
+            url: self.url.or(other.url),
+            checksum: self.checksum.or(other.checksum),
+        }
     }
 
     /// How many days old it is on a day; `None` when its date is not known. Negative for a day before.

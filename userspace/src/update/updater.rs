@@ -211,7 +211,12 @@ impl Updater<'_> {
                 return refuse(about, Grounds::Unreadable, vec![why], Vec::new());
             }
         };
-        let doubts = self.doubts(feed, &reading, &about, current);
+        // What data says of itself comes before what is known of its provider.
+        about.source = Source {
+            source: feed.name.clone(),
+            ..reading.source.clone().or(about.source)
+        };
+        let doubts = self.doubts(feed, &reading, about.source.date, current);
         let words: Vec<_> = doubts.iter().map(ToString::to_string).collect();
         if !doubts.is_empty() && !self.accept {
             return refuse(about, Grounds::Implausible, words, doubts);
@@ -227,12 +232,12 @@ impl Updater<'_> {
         &self,
         feed: &Feed,
         reading: &Reading,
-        about: &About,
+        date: Option<Date>,
         current: Option<&Kept>,
     ) -> Vec<Doubt> {
         let after = State {
             regions: &reading.regions,
-            date: reading.source.date.or(about.source.date),
+            date,
         };
         if let Some(before) = current.and_then(|kept| read(&kept.path).ok()) {
             let before = State {

@@ -225,6 +225,33 @@ fn the_registries_are_one_source() {
     assert!(current.join("delegated-lacnic-extended-latest").exists());
 }
 
+/// The words of the unit's command line, with the sources that it fetches if nobody says others.
+fn unit_command() -> Vec<String> {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../packaging/geodrop-update.service"
+    );
+    let unit = fs::read_to_string(path).unwrap();
+    let value = |key: &str| {
+        unit.lines()
+            .find_map(|line| line.strip_prefix(key))
+            .unwrap()
+    };
+    let sources = value("Environment=SOURCES=");
+    let command = value("ExecStart=/usr/bin/geodrop ").replace("$SOURCES", sources);
+    command.split(' ').map(str::to_owned).collect()
+}
+
+#[test]
+fn the_unit_fetches_from_the_registries() {
+    let test = Test::new();
+    let command = unit_command();
+    assert_eq!(command[..2], ["geoip", "update"]);
+    let words: Vec<_> = command[2..].iter().map(String::as_str).collect();
+    outcome(&test.update(&words, &[]));
+    assert_eq!(test.proxy.hosts().len(), 10);
+}
+
 #[test]
 fn ip_location_db_comes_from_its_package() {
     let test = Test::new();

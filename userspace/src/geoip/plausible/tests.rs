@@ -5,17 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::geoip::{AnyRange, Builder};
 
-fn regions(rows: &[(&str, &str)]) -> Regions {
-    let mut builder = Builder::default();
-    for (prefix, code) in rows {
-        let range = AnyRange::of_prefix(prefix.parse().unwrap());
-        builder.add(range, code.parse().unwrap(), 0);
-    }
-    builder.build().0
-}
-
 fn told(before: &[(&str, &str)], after: &[(&str, &str)], named: &[&str]) -> Vec<String> {
-    let (before, after) = (regions(before), regions(after));
+    let (before, after) = (Regions::of_prefixes(before), Regions::of_prefixes(after));
     let limits = Limits {
         named: named.iter().map(|code| code.parse().unwrap()).collect(),
         ..Limits::default()
@@ -170,7 +161,7 @@ fn a_family_that_data_never_had_is_welcome() {
 
 #[test]
 fn data_of_an_earlier_day_is_doubted() {
-    let regions = regions(&WORLD);
+    let regions = Regions::of_prefixes(&WORLD);
     let state = |day: Option<i8>| State {
         regions: &regions,
         date: day.map(|day| Date::constant(2026, 7, day)),

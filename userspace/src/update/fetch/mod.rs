@@ -15,6 +15,7 @@
 //! A proxy is taken from the environment (`https_proxy`, `all_proxy`, `no_proxy`), as most programs do.
 
 mod error;
+mod headers;
 mod partial;
 
 use std::{
@@ -26,7 +27,7 @@ use std::{
 };
 
 use error::{Again, Failure, of_tls, unwritten};
-use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
+use headers::{content_range, retry_after, validators};
 use partial::Partial;
 use ureq::{
     Agent, Body, Timeout,
@@ -380,6 +381,10 @@ impl Client {
             }
             ureq::Error::Io(error) => match error.downcast::<rustls::Error>() {
                 Ok(error) => of_tls(error),
+                // The standard library has no kind for it.
+                Err(error) if error.to_string().starts_with("failed to lookup address") => {
+                    FetchProblem::HostNotFound.for_now()
+                }
                 Err(error) => FetchProblem::Connection(error.to_string()).for_now(),
             },
             error => FetchProblem::Connection(error.to_string()).for_now(),
@@ -426,39 +431,4 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, CaError> {
         });
     }
     Ok(certificates)
-}
-
-fn text_of(response: &Response<Body>, name: header::HeaderName) -> Option<&str> {
-    response.headers().get(name)?.to_str().ok()
-}
-
-fn validators(response: &Response<Body>) -> Validators {
-    let get = |name| text_of(response, name).map(str::to_owned);
-    Validators {
-        etag: get(header::ETAG),
-        last_modified: get(header::LAST_MODIFIED),
-    }
-}
-
-/// The first byte and the length of all, as far as they are said: `bytes 5-9/10`, `bytes */10`.
-fn content_range(response: &Response<Body>) -> Option<(Option<u64>, Option<u64>)> {
-    let text = text_of(response, header::CONTENT_RANGE)?;
-    let (range, length) = text.strip_prefix("bytes ")?.split_once('/')?;
-    let first = range
-        .split_once('-')
-        .and_then(|(first, _)| first.parse().ok());
-    Some((first, length.parse().ok()))
-}
-
-/// How long a server wants to be left alone: seconds, or until an instant.
-fn retry_after(response: &Response<Body>) -> Option<Duration> {
-    let text = text_of(response, header::RETRY_AFTER)?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let until = rfc2822::parse(text).ok()?.timestamp();
-    let left = until
-        .duration_since(Timestamp::now())
-        .max(SignedDuration::ZERO);
-    Duration::try_from(left).ok()
 }

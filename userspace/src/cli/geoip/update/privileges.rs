@@ -24,13 +24,13 @@ pub(super) fn become_owner_of(directory: &Path) -> anyhow::Result<()> {
     let owner = match fs::metadata(directory) {
         Ok(metadata) if metadata.uid() != 0 => metadata,
         Ok(_) => {
-            warn(format_args!(
-                "note: fetching as root; give {} to a user of its own, and that user is gone on as",
-                directory.display()
-            ));
+            note_root(directory);
             return Ok(());
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            note_root(directory);
+            return Ok(());
+        }
         Err(error) => return Err(error).with_context(|| directory.display().to_string()),
     };
     let (user, group) = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
@@ -42,4 +42,11 @@ pub(super) fn become_owner_of(directory: &Path) -> anyhow::Result<()> {
             let directory = directory.display();
             format!("becoming the owner of {directory}; run this as that user")
         })
+}
+
+fn note_root(directory: &Path) {
+    warn(format_args!(
+        "note: fetching as root; give {} to a user of its own, and that user is gone on as",
+        directory.display()
+    ));
 }
