@@ -241,7 +241,7 @@ fn a_file_that_cannot_be_read_is_named() {
     fs::create_dir(files.0.path().join("b")).unwrap();
     assert_eq!(
         files.error(&["b"]),
-        "cannot read b: Is a directory (os error 21)"
+        "b: an archive or directory with no data in it; give the one that the provider calls CSV or MMDB"
     );
 }
 

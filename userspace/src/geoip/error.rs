@@ -144,8 +144,10 @@ pub enum PackedProblem {
         /// How it is compressed.
         method: String,
     },
-    /// No file of an archive is data.
-    #[error("an archive with no data in it; give the one that the provider calls CSV or MMDB")]
+    /// No file of an archive, or of a directory, is data.
+    #[error(
+        "an archive or directory with no data in it; give the one that the provider calls CSV or MMDB"
+    )]
     NoData,
 }
 

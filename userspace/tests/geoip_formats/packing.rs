@@ -183,7 +183,7 @@ fn what_is_not_opened_says_what_to_do() {
     );
     let said = error("x", &zip(&[("README.txt", b"nothing here")]));
     assert!(
-        said.starts_with("x: an archive with no data in it"),
+        said.starts_with("x: an archive or directory with no data in it"),
         "{said}"
     );
     let many: Vec<_> = (0..10_001).map(|number| format!("{number}.csv")).collect();
@@ -273,7 +273,7 @@ fn a_directory_is_read_as_an_archive_of_what_is_right_in_it() {
     }
     let words = files.error(&["none"]);
     assert!(
-        words.starts_with("none: an archive with no data"),
+        words.starts_with("none: an archive or directory with no data"),
         "{words}"
     );
     std::fs::write(files.path("zones/cn.zone"), "1.0.1.0/2\n").unwrap();
