@@ -11,7 +11,7 @@ use geodrop::{
     range::{Address, Prefix},
 };
 use ipnet::IpNet;
-use mmdb_writer::{Value, Writer};
+use mmdb_writer::{Error, Value, Writer};
 
 /// A file, and how many rows it was made of.
 pub(crate) struct File {
@@ -65,7 +65,10 @@ fn database(networks: impl Iterator<Item = (IpNet, Country)>) -> Vec<u8> {
     let mut writer = Writer::builder("GeoLite2-Country").build();
     for (network, country) in networks {
         let inserted = writer.insert_value(network, record(country));
-        inserted.expect("a network of the data");
+        // 6to4 and the like: such databases lead to the IPv4 address there.
+        if !matches!(inserted, Err(Error::AliasedNetwork(_))) {
+            inserted.expect("a network of the data");
+        }
     }
     writer.to_bytes().expect("a database of the data")
 }

@@ -1,6 +1,6 @@
 //! Plots, as SVG that stands in a page and takes its colours from there.
 //!
-//! What is drawn in [`INK`], [`FAINT`] and the colours of [`SERIES`] gets its real colour from a style sheet ([`STYLE`]), by the
+//! What is drawn in `INK`, `FAINT` and the colours of `SERIES` gets its real colour from a style sheet (`STYLE`), by the
 //! attribute that it was drawn with: one for light pages, one for dark ones.
 
 use std::ops::Range;

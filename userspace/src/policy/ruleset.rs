@@ -205,8 +205,8 @@ fn classified<'a, A: Address>(
 ) -> Vec<Classified<A>> {
     let default = policy.entry(None);
 
-    let mut countries = by_country(policy, sources);
-    countries.retain(|ruled| ruled.label != default);
+    let sources: Vec<_> = sources.collect();
+    let countries = by_country(policy, &sources, default);
 
     let special = special_purpose::ranges().into_iter();
     let special: Vec<_> = special
@@ -249,16 +249,22 @@ fn classified<'a, A: Address>(
         .collect()
 }
 
-/// The country rules alone. Where several sources say where an address is, all that is against it counts.
-fn by_country<'a, A: Address>(
+/// The country rules alone, where they are not the default. Where several sources say where an address is, all that is
+/// against it counts.
+fn by_country<A: Address>(
     policy: &Policy,
-    sources: impl Iterator<Item = &'a [Located<A>]>,
+    sources: &[&[Located<A>]],
+    default: Entry,
 ) -> Vec<Labelled<A, Entry>> {
-    let ruled = |source: &[Located<A>]| -> Vec<_> {
+    let entries = Entries::of(policy, sources);
+    let ruled = |source: &&[Located<A>]| {
         let located = source.iter();
-        located
-            .map(|located| Labelled::new(located.range, policy.entry(Some(located.label))))
-            .collect()
+        let ruled: Vec<_> = located
+            .map(|located| Labelled::new(located.range, entries.entry(located.label)))
+            // What several sources say of an address is held together first.
+            .filter(|ruled| sources.len() > 1 || ruled.label != default)
+            .collect();
+        ruled
     };
     let together = |before: Vec<_>, next: Vec<_>| {
         let pieces = align(&before, &next).filter_map(|piece| {
@@ -270,7 +276,38 @@ fn by_country<'a, A: Address>(
         });
         pieces.collect()
     };
-    sources.map(ruled).reduce(together).unwrap_or_default()
+    let mut all = sources
+        .iter()
+        .map(ruled)
+        .reduce(together)
+        .unwrap_or_default();
+    all.retain(|ruled| ruled.label != default);
+    all
+}
+
+/// What a policy means for each country that sources know: countries are few, and their ranges are many.
+struct Entries([Option<Entry>; 1 << 10]);
+
+impl Entries {
+    fn of<A>(policy: &Policy, sources: &[&[Located<A>]]) -> Self {
+        let mut entries = [None; 1 << 10];
+        for located in sources.iter().copied().flatten() {
+            entries[Self::index(located.label)]
+                .get_or_insert_with(|| policy.entry(Some(located.label)));
+        }
+        Self(entries)
+    }
+
+    fn entry(&self, country: Country) -> Entry {
+        // Never `None`: each source was gone through.
+        self.0[Self::index(country)].unwrap_or(Entry::PASS)
+    }
+
+    /// A number of ten bits: five of each letter.
+    fn index(country: Country) -> usize {
+        let [first, second] = country.code().map(|letter| usize::from(letter & 31));
+        (first << 5) | second
+    }
 }
 
 /// The classes so far, each for one meaning.
