@@ -385,3 +385,18 @@ fn a_reader_that_has_enough_is_no_error() {
         .success()
         .stderr("");
 }
+
+#[test]
+fn an_error_about_a_file_does_nothing_to_the_terminal() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data.csv");
+    fs::write(&data, "1.0.0.0,1.0.0.255,\x1b[31mCN\n").unwrap();
+    geodrop(&["lookup", "--geoip", data.to_str().unwrap(), "1.0.0.1"])
+        .assert()
+        .failure()
+        .stderr(
+            contains("data.csv:1")
+                .and(contains("[31mCN"))
+                .and(contains("\x1b").not()),
+        );
+}

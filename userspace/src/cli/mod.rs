@@ -144,7 +144,16 @@ fn say(line: impl Display) {
 
 /// Prints a line of what should be known of how it was done, on standard error.
 fn warn(line: impl Display) {
+    let line = harmless(&line.to_string());
     let _ = writeln!(io::stderr(), "geodrop: {line}");
+}
+
+/// Text that makes a terminal do nothing: errors quote files, which may hold anything.
+fn harmless(text: &str) -> String {
+    text.replace(
+        |c: char| c.is_control() && !matches!(c, '\n' | '\t'),
+        &char::REPLACEMENT_CHARACTER.to_string(),
+    )
 }
 
 /// The error and what led to it, without saying twice what a cause repeats.

@@ -9,7 +9,7 @@ use super::{
     interface::Interface,
     link::Link,
     pins::{Place, Root},
-    status, trial,
+    privileges, status, trial,
 };
 
 /// A trial that a process began which looked after the filter, and does so no more.
@@ -38,8 +38,9 @@ impl Abandoned {
     ///
     /// # Errors
     ///
-    /// When the pins may not be read.
+    /// When this process may not look after filters, or the pins cannot be read.
     pub fn all(root: &Root) -> Result<Vec<Self>, DatapathError> {
+        privileges::check()?;
         let mut all = Vec::new();
         for interface in status::filtered(root)? {
             let place = root.place(&interface)?;

@@ -3,6 +3,8 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    panic::resume_unwind,
+    thread,
 };
 
 use geodrop_common::{
@@ -41,15 +43,29 @@ impl Ruleset {
     #[must_use]
     pub fn new<'a>(policy: &Policy, data: impl Into<Opinions<'a>>) -> Self {
         let data = data.into();
+        let entries = Entries::of(policy);
+        let ipv4 = || ruled(policy, &entries, data.iter().map(Regions::ipv4));
+        let ipv6 = || ruled(policy, &entries, data.iter().map(Regions::ipv6));
+        let (ipv4, ipv6) = thread::scope(|scope| {
+            match thread::Builder::new().spawn_scoped(scope, ipv6) {
+                Ok(thread) => {
+                    let ipv4 = ipv4();
+                    (
+                        ipv4,
+                        thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                    )
+                }
+                // One after the other will do.
+                Err(_) => (ipv4(), ipv6()),
+            }
+        });
         let mut classes = Classes::default();
         classes.class(policy.entry(None));
-        let ipv4 = classified(policy, data.iter().map(Regions::ipv4), &mut classes);
-        let ipv6 = classified(policy, data.iter().map(Regions::ipv6), &mut classes);
         Self {
+            ipv4: classes.classified(ipv4),
+            ipv6: classes.classified(ipv6),
             classes: classes.entries,
             ports: ports(policy),
-            ipv4,
-            ipv6,
         }
     }
 
@@ -198,15 +214,15 @@ enum ListedIn {
 }
 
 /// The rules laid one over another, the strongest on top.
-fn classified<'a, A: Address>(
+fn ruled<'a, A: Address>(
     policy: &Policy,
+    entries: &Entries,
     sources: impl Iterator<Item = &'a [Located<A>]>,
-    classes: &mut Classes,
-) -> Vec<Classified<A>> {
+) -> Vec<Labelled<A, Entry>> {
     let default = policy.entry(None);
 
     let sources: Vec<_> = sources.collect();
-    let countries = by_country(policy, &sources, default);
+    let countries = by_country(entries, &sources, default);
 
     let special = special_purpose::ranges().into_iter();
     let special: Vec<_> = special
@@ -244,19 +260,15 @@ fn classified<'a, A: Address>(
     ruled.retain(|ruled| ruled.label != default);
     join_adjacent(&mut ruled);
     ruled
-        .into_iter()
-        .map(|ruled| Labelled::new(ruled.range, classes.class(ruled.label)))
-        .collect()
 }
 
 /// The country rules alone, where they are not the default. Where several sources say where an address is, all that is
 /// against it counts.
 fn by_country<A: Address>(
-    policy: &Policy,
+    entries: &Entries,
     sources: &[&[Located<A>]],
     default: Entry,
 ) -> Vec<Labelled<A, Entry>> {
-    let entries = Entries::of(policy, sources);
     let ruled = |source: &&[Located<A>]| {
         let located = source.iter();
         let ruled: Vec<_> = located
@@ -285,22 +297,20 @@ fn by_country<A: Address>(
     all
 }
 
-/// What a policy means for each country that sources know: countries are few, and their ranges are many.
-struct Entries([Option<Entry>; 1 << 10]);
+/// What a policy means for each country: countries are few, and their ranges are many.
+struct Entries([Entry; 1 << 10]);
 
 impl Entries {
-    fn of<A>(policy: &Policy, sources: &[&[Located<A>]]) -> Self {
-        let mut entries = [None; 1 << 10];
-        for located in sources.iter().copied().flatten() {
-            entries[Self::index(located.label)]
-                .get_or_insert_with(|| policy.entry(Some(located.label)));
+    fn of(policy: &Policy) -> Self {
+        let mut entries = [Entry::PASS; 1 << 10];
+        for country in Country::all() {
+            entries[Self::index(country)] = policy.entry(Some(country));
         }
         Self(entries)
     }
 
     fn entry(&self, country: Country) -> Entry {
-        // Never `None`: each source was gone through.
-        self.0[Self::index(country)].unwrap_or(Entry::PASS)
+        self.0[Self::index(country)]
     }
 
     /// A number of ten bits: five of each letter.
@@ -318,6 +328,14 @@ struct Classes {
 }
 
 impl Classes {
+    /// The ranges, with the classes of what they mean.
+    fn classified<A>(&mut self, ruled: Vec<Labelled<A, Entry>>) -> Vec<Classified<A>> {
+        let ruled = ruled.into_iter();
+        ruled
+            .map(|ruled| Labelled::new(ruled.range, self.class(ruled.label)))
+            .collect()
+    }
+
     /// The class with this meaning.
     ///
     /// There is one class a country, and those of what passed, was denied, is unknown, and carries an address at one of two

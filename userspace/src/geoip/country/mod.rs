@@ -46,6 +46,13 @@ impl Country {
     /// How many countries there can be at most.
     pub const COUNT: usize = ALL.len() + OUTSIDE_ISO.len();
 
+    /// All that there can be.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let codes = ALL.iter().map(|country| country.alpha2);
+        let codes = codes.chain(OUTSIDE_ISO.iter().map(|(code, _)| *code));
+        codes.filter_map(|code| code.as_bytes().try_into().ok().map(Self))
+    }
+
     /// The country with exactly this code; `None` when no country has it.
     ///
     /// That is a code of ISO 3166-1, `XK` for Kosovo, or `AN` for the former Netherlands Antilles.
@@ -54,11 +61,8 @@ impl Country {
         /// Which pairs of letters are a code: files have half a million of them to ask about.
         static CODES: LazyLock<[bool; LETTERS * LETTERS]> = LazyLock::new(|| {
             let mut codes = [false; LETTERS * LETTERS];
-            let all = ALL.iter().map(|country| country.alpha2);
-            for code in all.chain(OUTSIDE_ISO.map(|(code, _)| code)) {
-                if let Some(place) = <[u8; 2]>::try_from(code.as_bytes()).ok().and_then(place) {
-                    codes[place] = true;
-                }
+            for place in Country::all().filter_map(|country| place(country.0)) {
+                codes[place] = true;
             }
             codes
         });
