@@ -238,7 +238,7 @@ fn warnings(before: &Document, after: &Document) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{document::tests::empty, program};
+    use crate::program;
 
     fn exactly(median: f64, half: f64) -> Estimate {
         Estimate {
@@ -305,7 +305,7 @@ mod tests {
                 paths: vec![row],
                 ..program::Report::default()
             }),
-            ..empty()
+            ..Document::default()
         }
     }
 

@@ -58,6 +58,26 @@ pub enum DocumentError {
     },
 }
 
+/// One in which nothing was measured.
+impl Default for Document {
+    fn default() -> Self {
+        Self {
+            schema: SCHEMA,
+            command: Vec::new(),
+            quick: false,
+            version: String::new(),
+            date: String::new(),
+            data: None,
+            policies: BTreeMap::new(),
+            machine: Machine::default(),
+            tools: BTreeMap::new(),
+            lookup: None,
+            program: None,
+            device: None,
+        }
+    }
+}
+
 impl Document {
     /// Reads a document.
     ///
@@ -82,29 +102,12 @@ impl Document {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    pub(crate) fn empty() -> Document {
-        Document {
-            schema: SCHEMA,
-            command: vec!["geodrop-bench".to_owned()],
-            quick: true,
-            version: "1".to_owned(),
-            date: "2026-11-23T00:00:00Z".to_owned(),
-            data: None,
-            policies: BTreeMap::new(),
-            machine: Machine::default(),
-            tools: BTreeMap::new(),
-            lookup: None,
-            program: None,
-            device: None,
-        }
-    }
 
     #[test]
     fn what_is_written_is_read() {
-        let text = serde_json::to_string(&empty()).unwrap();
+        let text = serde_json::to_string(&Document::default()).unwrap();
         let read = Document::parse(&text).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
     }
@@ -113,7 +116,7 @@ pub(crate) mod tests {
     fn other_schemas_are_refused_by_number() {
         let text = serde_json::to_string(&Document {
             schema: SCHEMA + 1,
-            ..empty()
+            ..Document::default()
         });
         let error = Document::parse(&text.unwrap()).unwrap_err().to_string();
         assert!(error.contains("schema 3"), "{error}");

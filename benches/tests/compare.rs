@@ -5,12 +5,11 @@
     reason = "a test that cannot have what it needs has failed"
 )]
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use assert_cmd::Command;
 use geodrop_bench::{
-    document::{Document, SCHEMA},
-    machine::Machine,
+    document::Document,
     program::{Report, Row},
 };
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
@@ -33,21 +32,11 @@ fn run_of(directory: &TempDir, name: &str, over: f64) -> PathBuf {
         rounds: 9,
     };
     let document = Document {
-        schema: SCHEMA,
-        command: vec!["geodrop-bench".to_owned()],
-        quick: true,
-        version: "1".to_owned(),
-        date: "2026-11-23T00:00:00Z".to_owned(),
-        data: None,
-        policies: BTreeMap::new(),
-        machine: Machine::default(),
-        tools: BTreeMap::new(),
-        lookup: None,
         program: Some(Report {
             paths: vec![row],
             ..Report::default()
         }),
-        device: None,
+        ..Document::default()
     };
     let path = directory.path().join(name);
     fs::write(&path, serde_json::to_string(&document).unwrap()).unwrap();

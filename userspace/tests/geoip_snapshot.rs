@@ -1,7 +1,10 @@
 //! The built-in snapshot, and snapshots that are damaged: refused as a whole, never half-read.
 
-// Whatever fails here is a failed test.
-#![allow(clippy::panic, clippy::unwrap_used)]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot have what it needs has failed"
+)]
 
 use std::{fs, net::IpAddr, sync::LazyLock};
 

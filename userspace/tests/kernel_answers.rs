@@ -27,7 +27,7 @@ use geodrop_common::{
     refusal::{Answer, Refusal},
     transport::{Family, IpHeader, Transport},
 };
-use loader::{LOADERS, Loader};
+use loader::{Loader, with_each};
 
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 0, 1, 1));
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
@@ -85,16 +85,9 @@ fn tagged(mut frame: Vec<u8>) -> Vec<u8> {
 /// `XDP_TX` and `XDP_DROP` of `include/uapi/linux/bpf.h`, `TC_ACT_REDIRECT` and `TC_ACT_SHOT` of `pkt_cls.h`.
 const HOOKS: [(Hook, u32, u32); 2] = [(Hook::Xdp, 3, 1), (Hook::Tcx, 7, 2)];
 
-/// The same, and who loads the program.
-fn programs() -> impl Iterator<Item = (Hook, u32, u32, Loader)> {
-    HOOKS
-        .into_iter()
-        .flat_map(|(hook, sent, dropped)| LOADERS.map(|loader| (hook, sent, dropped, loader)))
-}
-
 #[test]
 fn the_answer_takes_the_place_of_the_packet() {
-    for (hook, sent, _, loader) in programs() {
+    for ((hook, sent, _), loader) in with_each(HOOKS) {
         let filter = load(hook, loader);
         for (peer, here, family) in [(PEER, HERE, Family::Ipv4), (PEER_6, HERE_6, Family::Ipv6)] {
             let (from, to) = ((peer, 50000), (here, 443));
@@ -112,7 +105,7 @@ fn the_answer_takes_the_place_of_the_packet() {
 
 #[test]
 fn what_gets_no_answer_is_dropped_as_it_is() {
-    for (hook, _, dropped, loader) in programs() {
+    for ((hook, _, dropped), loader) in with_each(HOOKS) {
         let frame = tcp((PEER, 50000), (HERE, 443), "rst");
         let left = run(&load(hook, loader), &frame);
         assert_eq!(left, (dropped, frame), "{hook:?}");

@@ -25,7 +25,7 @@ use geodrop::{
     range::Range,
     table::Engine,
 };
-use loader::{LOADERS, Loader};
+use loader::{Loader, with_each};
 use verdict::admits;
 
 /// Blocks the two blocked addresses of the table of packets.
@@ -40,13 +40,6 @@ fn ruleset() -> Ruleset {
 
 /// All of them.
 const ENGINES: [Engine; 2] = [Engine::Multibit, Engine::Lpm];
-
-/// Each engine, and who loads it.
-fn programs() -> impl Iterator<Item = (Engine, Loader)> {
-    ENGINES
-        .into_iter()
-        .flat_map(|engine| LOADERS.map(|loader| (engine, loader)))
-}
 
 fn plan(ruleset: &Ruleset, engine: Engine) -> Plan<'_> {
     Plan::by_address(ruleset, engine)
@@ -88,7 +81,7 @@ fn all_packets(counters: &Counters) -> u64 {
 
 #[test]
 fn every_packet_of_the_table_meets_its_fate() {
-    for (engine, loader) in programs() {
+    for (engine, loader) in with_each(ENGINES) {
         let generation = load(engine, loader);
         assert_eq!(generation.engine(), engine);
         assert!(
@@ -139,7 +132,7 @@ fn meets_its_fate(generation: &Generation) {
 
 #[test]
 fn bytes_are_counted_with_packets() {
-    for (engine, loader) in programs() {
+    for (engine, loader) in with_each(ENGINES) {
         let generation = load(engine, loader);
         let cases = packets::cases();
         let mut bytes = 0;
@@ -154,7 +147,7 @@ fn bytes_are_counted_with_packets() {
 
 #[test]
 fn a_packet_of_several_buffers_is_counted_whole() {
-    for (engine, loader) in programs() {
+    for (engine, loader) in with_each(ENGINES) {
         let generation = load(engine, loader);
         let case = packets::cases().remove(0);
         let mut frame = case.frame;

@@ -26,7 +26,7 @@ use geodrop::{
     range::Range,
     table::Engine,
 };
-use loader::{LOADERS, Loader};
+use loader::{Loader, with_each};
 use verdict::admits;
 
 const CHINA: IpAddr = IpAddr::V4(Ipv4Addr::new(1, 0, 1, 1));
@@ -46,7 +46,7 @@ impl Host {
         Self::with(program, true, false)
     }
 
-    fn with((hook, engine, loader): Program, replies: bool, monitor: bool) -> Self {
+    fn with(((hook, engine), loader): Program, replies: bool, monitor: bool) -> Self {
         let mut builder = Builder::default();
         let ipv4 = Range::new(Ipv4Addr::new(1, 0, 1, 0), Ipv4Addr::new(1, 0, 1, 255)).unwrap();
         let ipv6 = Ipv6Addr::new(0x2400, 0x3200, 0, 0, 0, 0, 0, 1);
@@ -119,22 +119,17 @@ fn time_exceeded(sent: &[u8]) -> Vec<u8> {
 }
 
 /// Programs that differ: every hook's, and every engine's.
-type Program = (Hook, Engine, Loader);
+type Program = ((Hook, Engine), Loader);
 
-fn programs() -> impl Iterator<Item = Program> {
-    let programs = [
-        (Hook::Xdp, Engine::Multibit),
-        (Hook::Xdp, Engine::Lpm),
-        (Hook::Tcx, Engine::Multibit),
-    ];
-    programs
-        .into_iter()
-        .flat_map(|(hook, engine)| LOADERS.map(|loader| (hook, engine, loader)))
-}
+const PROGRAMS: [(Hook, Engine); 3] = [
+    (Hook::Xdp, Engine::Multibit),
+    (Hook::Xdp, Engine::Lpm),
+    (Hook::Tcx, Engine::Multibit),
+];
 
 /// What a host sends, and what of the answers it admits then.
 fn exchange(name: &str, sent: &[&[u8]], received: &[(&str, &[u8], bool)]) {
-    for program in programs() {
+    for program in with_each(PROGRAMS) {
         let host = Host::new(program);
         for (what, frame, _) in received {
             assert!(
@@ -266,7 +261,7 @@ fn a_denied_prefix_is_denied_also_in_answers() {
 
 #[test]
 fn what_passes_anyway_is_no_answer_to_be_counted() {
-    for program in programs() {
+    for program in with_each(PROGRAMS) {
         let host = Host::new(program);
         host.sends(&tcp((HERE, 50000), (ELSEWHERE, 443), "syn"));
         assert!(host.admits(&tcp((ELSEWHERE, 443), (HERE, 50000), "syn ack")));
@@ -279,7 +274,7 @@ fn what_passes_anyway_is_no_answer_to_be_counted() {
 
 #[test]
 fn what_a_host_answers_while_all_passes_it_has_not_begun() {
-    for program in programs() {
+    for program in with_each(PROGRAMS) {
         let (asking, server) = ((CHINA, 50000), (HERE, 53));
         let host = Host::with(program, true, true);
         assert!(host.admits(&udp(asking, server)));

@@ -32,7 +32,7 @@ use geodrop::{
     table::Engine,
 };
 use jiff::Timestamp;
-use loader::{LOADERS, Loader};
+use loader::{Loader, with_each};
 use verdict::admits;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -101,23 +101,18 @@ fn monitor() -> Policy {
 }
 
 /// Programs that differ: every hook's, and every engine's.
-type Program = (Hook, Engine, Loader);
+type Program = ((Hook, Engine), Loader);
 
-const PROGRAM: Program = (Hook::Xdp, Engine::Multibit, Loader::Root);
+const PROGRAM: Program = ((Hook::Xdp, Engine::Multibit), Loader::Root);
 
-fn programs() -> impl Iterator<Item = Program> {
-    let programs = [
-        (Hook::Xdp, Engine::Multibit),
-        (Hook::Xdp, Engine::Lpm),
-        (Hook::Tcx, Engine::Multibit),
-        (Hook::Tcx, Engine::Lpm),
-    ];
-    programs
-        .into_iter()
-        .flat_map(|(hook, engine)| LOADERS.map(|loader| (hook, engine, loader)))
-}
+const PROGRAMS: [(Hook, Engine); 4] = [
+    (Hook::Xdp, Engine::Multibit),
+    (Hook::Xdp, Engine::Lpm),
+    (Hook::Tcx, Engine::Multibit),
+    (Hook::Tcx, Engine::Lpm),
+];
 
-fn plan<'a>(policy: &Policy, ruleset: &'a Ruleset, (hook, engine, _): Program) -> Plan<'a> {
+fn plan<'a>(policy: &Policy, ruleset: &'a Ruleset, ((hook, engine), _): Program) -> Plan<'a> {
     Plan {
         hook,
         monitor: policy.monitor,
@@ -128,7 +123,7 @@ fn plan<'a>(policy: &Policy, ruleset: &'a Ruleset, (hook, engine, _): Program) -
 
 fn load(policy: &Policy, program: Program) -> Generation {
     let ruleset = Ruleset::new(policy, &regions());
-    program.2.load(plan(policy, &ruleset, program))
+    program.1.load(plan(policy, &ruleset, program))
 }
 
 /// What was collected of an origin.
@@ -156,7 +151,7 @@ const HONG_KONG: Origin = Origin::Country(Country::HONG_KONG);
 
 #[test]
 fn who_would_be_affected_how_many_they_are_and_where_they_go() {
-    for program in programs() {
+    for program in with_each(PROGRAMS) {
         let generation = load(&monitor(), program);
         let mut bytes = 0;
         let mut send = |frame: &[u8]| {
@@ -343,7 +338,7 @@ fn assert_collects_without_ports(generation: &Generation) {
 fn the_program_for_older_kernels_collects_without_ports() {
     for engine in [Engine::Multibit, Engine::Lpm] {
         let ruleset = Ruleset::new(&monitor(), &regions());
-        let plan = plan(&monitor(), &ruleset, (Hook::Xdp, engine, Loader::Root));
+        let plan = plan(&monitor(), &ruleset, ((Hook::Xdp, engine), Loader::Root));
         assert_collects_without_ports(&Generation::load_without_frags(plan).unwrap());
     }
 }

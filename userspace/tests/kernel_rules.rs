@@ -29,7 +29,7 @@ use geodrop::{
     table::Engine,
 };
 use jiff::Timestamp;
-use loader::{LOADERS, Loader};
+use loader::{Loader, with_each};
 use verdict::admits;
 
 const GERMANY: IpAddr = IpAddr::V4(Ipv4Addr::new(5, 1, 1, 1));
@@ -96,8 +96,7 @@ fn load(policy: &Policy, hook: Hook, engine: Engine, loader: Loader) -> Generati
 
 /// Each hook, and who loads a filter there.
 fn hooks() -> impl Iterator<Item = (Hook, Loader)> {
-    let hooks = Hook::ALL.iter().map(|(hook, ..)| *hook);
-    hooks.flat_map(|hook| LOADERS.map(|loader| (hook, loader)))
+    with_each(Hook::ALL.iter().map(|(hook, ..)| *hook))
 }
 
 /// The policy's filter, for each hook and loader.
@@ -246,9 +245,12 @@ fn ports_have_rules_of_their_own() {
             false,
         ),
     ];
-    let lpm = LOADERS.map(|loader| (Hook::Xdp, Engine::Lpm, loader));
-    let multibit = hooks().map(|(hook, loader)| (hook, Engine::Multibit, loader));
-    for (hook, engine, loader) in multibit.chain(lpm) {
+    let programs = [
+        (Hook::Xdp, Engine::Multibit),
+        (Hook::Tcx, Engine::Multibit),
+        (Hook::Xdp, Engine::Lpm),
+    ];
+    for ((hook, engine), loader) in with_each(programs) {
         let generation = load(&ssh_from_germany(), hook, engine, loader);
         for (name, frame, admitted) in rows {
             assert_eq!(

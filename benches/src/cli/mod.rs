@@ -11,7 +11,6 @@ mod program;
 mod progress;
 
 use std::{
-    collections::BTreeMap,
     env,
     fmt::Display,
     io::{self, Write as _},
@@ -24,7 +23,7 @@ use clap::{Args, Parser, Subcommand};
 use geodrop::geoip;
 use geodrop_bench::{
     device::tool,
-    document::{Document, SCHEMA},
+    document::Document,
     machine::Machine,
     measure::{allowed_cpus, stay_on_this_cpu},
 };
@@ -203,18 +202,14 @@ fn measure(arguments: &Arguments, levels: Levels<'_>) -> anyhow::Result<()> {
     let data = geoip::builtin()?;
     let regions = &data.regions;
     let mut document = Document {
-        schema: SCHEMA,
         command: command(),
         quick: arguments.quick,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         date: jiff::Timestamp::now().to_string(),
         data: data.sources().find_map(|source| source.version.clone()),
-        policies: BTreeMap::new(),
         machine: Machine::this().context("reading what machine this is")?,
         tools: tool::versions(),
-        lookup: None,
-        program: None,
-        device: None,
+        ..Document::default()
     };
     let cores = allowed_cpus().context("asking which CPUs there are")?;
     stay_on_this_cpu().context("staying on one CPU")?;

@@ -136,13 +136,12 @@ pub(super) fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::tests::empty;
 
     #[test]
     fn a_page_takes_nothing_from_elsewhere() {
         let page = render(&Document {
             command: vec!["geodrop-bench".to_owned(), "<script>".to_owned()],
-            ..empty()
+            ..Document::default()
         });
         assert!(page.contains("geodrop-bench &lt;script&gt;"));
         for elsewhere in ["<script", "<link", "@import", "src=", "url("] {

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
     use crate::{
         device::{goals::Goal, report::Report},
-        document::tests::empty,
+        document::Document,
         measure::Estimate,
     };
 
@@ -61,7 +61,7 @@ mod tests {
                 goals: vec![goal],
                 ..Report::default()
             }),
-            ..empty()
+            ..Document::default()
         };
         let text = render(&document);
         assert!(text.contains("\n## "), "{text}");

@@ -145,8 +145,10 @@ fn sources<A: Address>(ranges: &[Range<A>]) -> Vec<A> {
     };
     (0..SOURCES)
         .map(|_| {
-            // Below the number of ranges, which is a `usize`.
-            #[allow(clippy::cast_possible_truncation)]
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "below the number of ranges, which is a `usize`"
+            )]
             let range = ranges[(next() % ranges.len() as u64) as usize];
             let offset = (u128::from(next()) << 64 | u128::from(next())) % range.size();
             A::from_number(range.first().number() + offset).unwrap_or(range.first())

@@ -298,25 +298,19 @@ fn by_country<A: Address>(
 }
 
 /// What a policy means for each country: countries are few, and their ranges are many.
-struct Entries([Entry; 1 << 10]);
+struct Entries([Entry; Country::PLACES]);
 
 impl Entries {
     fn of(policy: &Policy) -> Self {
-        let mut entries = [Entry::PASS; 1 << 10];
+        let mut entries = [Entry::PASS; Country::PLACES];
         for country in Country::all() {
-            entries[Self::index(country)] = policy.entry(Some(country));
+            entries[country.place()] = policy.entry(Some(country));
         }
         Self(entries)
     }
 
     fn entry(&self, country: Country) -> Entry {
-        self.0[Self::index(country)]
-    }
-
-    /// A number of ten bits: five of each letter.
-    fn index(country: Country) -> usize {
-        let [first, second] = country.code().map(|letter| usize::from(letter & 31));
-        (first << 5) | second
+        self.0[country.place()]
     }
 }
 

@@ -85,8 +85,7 @@ mod sealed {
 macro_rules! address {
     ($address:ident, $bits:ty, $variant:ident, $subnets:ident) => {
         impl Address for $address {
-            // The widths are 32 and 128.
-            #[allow(clippy::cast_possible_truncation)]
+            #[allow(clippy::cast_possible_truncation, reason = "the widths are 32 and 128")]
             const WIDTH: u8 = <$bits>::BITS as u8;
             const MIN: Self = Self::from_bits(<$bits>::MIN);
             const MAX: Self = Self::from_bits(<$bits>::MAX);

@@ -90,8 +90,10 @@ impl Burst {
     /// Frames a second.
     #[must_use]
     pub fn rate(&self) -> f64 {
-        // Exact up to 2^53 frames, which take decades.
-        #[allow(clippy::cast_precision_loss)]
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "exact up to 2^53 frames, which take decades"
+        )]
         let frames = self.frames as f64;
         frames / self.time.as_secs_f64()
     }
@@ -129,8 +131,7 @@ impl<'a> Generator<'a> {
             [first, ..] if given <= MOST_SOURCES => (*first).into(),
             _ => return Err(TestbedError::Sources { given }),
         };
-        // At most 2^20.
-        #[allow(clippy::cast_possible_truncation)]
+        #[allow(clippy::cast_possible_truncation, reason = "at most 2^20")]
         let slots = given.next_power_of_two() as u32;
         let version: u8 = if A::WIDTH == 32 { 4 } else { 6 };
         let is_mixed = frames
@@ -226,8 +227,7 @@ fn stay_on_this_core() -> io::Result<()> {
 /// How many frames take so much time, if each one takes so much.
 fn chunk_of(time: Duration, each: Duration) -> u32 {
     let frames = time.as_nanos() / each.as_nanos().max(1);
-    // At most 2^22.
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(clippy::cast_possible_truncation, reason = "at most 2^22")]
     let chunk = frames.clamp(LEAST_CHUNK, MOST_CHUNK) as u32;
     chunk
 }
@@ -295,8 +295,10 @@ fn checksum(header: &[u8]) -> u16 {
         .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
         .sum();
     let folded = (sum & 0xffff) + (sum >> 16);
-    // Twenty bytes add up to less than 2^20, so folding twice leaves 16 bits.
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "twenty bytes add up to less than 2^20, so folding twice leaves 16 bits"
+    )]
     let folded = (folded + (folded >> 16)) as u16;
     !folded
 }

@@ -192,8 +192,10 @@ unsafe impl SocketAddrArg for LinkAddress {
         &self,
         f: impl FnOnce(*const SocketAddrOpaque, SocketAddrLen) -> R,
     ) -> R {
-        // 20: no cast can cut it off.
-        #[allow(clippy::cast_possible_truncation)]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "20: no cast can cut it off"
+        )]
         let length = size_of::<libc::sockaddr_ll>() as SocketAddrLen;
         f(std::ptr::from_ref(&self.0).cast(), length)
     }

@@ -349,6 +349,7 @@ impl Updater<'_> {
                 return Ok(None);
             };
             let sum = |algorithm: Algorithm| algorithm.of_file(path).map_err(unusable);
+            let sha256 = sum(Algorithm::Sha256)?;
             if let Some(checksum) = &file.checksum {
                 let expected = self.client.text(
                     &Request {
@@ -362,7 +363,10 @@ impl Updater<'_> {
                 let expected = expected.ok_or_else(|| UpdateError::NoChecksum {
                     url: checksum.url.to_string(),
                 })?;
-                let found = sum(checksum.algorithm)?;
+                let found = match checksum.algorithm {
+                    Algorithm::Sha256 => sha256.clone(),
+                    Algorithm::Md5 => sum(Algorithm::Md5)?,
+                };
                 if found != expected {
                     fs::remove_file(path).map_err(unusable)?;
                     if fetches < FETCHES {
@@ -379,7 +383,7 @@ impl Updater<'_> {
             return Ok(Some(Part {
                 file: file.name.clone(),
                 url: request.url.to_string(),
-                sha256: sum(Algorithm::Sha256)?,
+                sha256,
                 bytes: fs::metadata(path).map_err(unusable)?.len(),
                 validators,
             }));

@@ -1,8 +1,10 @@
 //! Fetching GeoIP data from servers that misbehave, and judging what comes.
 
 #![cfg(feature = "update")]
-// Whatever fails here is a failed test.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot have what it needs has failed"
+)]
 
 mod command;
 mod fetching;

@@ -428,6 +428,15 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Asserts that something comes to hold.
+pub(crate) fn assert_eventually(holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "it never comes to hold");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// What became of a load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {

@@ -9,7 +9,7 @@ use aya::{
 use geodrop::datapath::object;
 
 use super::{
-    host::{BLOCKED, Host, OTHER, Run},
+    host::{BLOCKED, Host, OTHER, Run, assert_eventually},
     policy::{AMERICA, CHINA, File},
 };
 use rustix::process::Signal;
@@ -32,13 +32,11 @@ fn end(mut run: Run) -> String {
 
 /// Waits until nothing is left of a trial that nobody confirms.
 fn await_end_of_trial(host: &Host) {
-    let mut tries = 0..200;
-    assert!(tries.any(|_| {
-        thread::sleep(Duration::from_millis(100));
+    assert_eventually(|| {
         // There is none at the moment at which it is put back.
         let filter = &host.status()["interfaces"][0];
         filter.is_object() && filter["trial"].is_null()
-    }));
+    });
 }
 
 #[test]
@@ -151,11 +149,7 @@ fn an_interface_that_gets_a_configured_name_is_filtered_and_keeps_its_filter_und
         "link", "add", "outside", "type", "veth", "peer", "name", "other",
     ]);
     let filtered = || host.status()["interfaces"].as_array().unwrap().len();
-    let mut tries = 0..100;
-    assert!(tries.any(|_| {
-        thread::sleep(Duration::from_millis(50));
-        filtered() == 2
-    }));
+    assert_eventually(|| filtered() == 2);
     host.succeed(&["reload"]);
     assert_eq!(host.filter()["name"], "outside");
     end(run);
@@ -304,11 +298,7 @@ fn an_interface_that_appears_during_a_trial_goes_by_the_policy_before() {
     assert!(!host.admits(BLOCKED));
     assert!(host.admits(OTHER));
     host.succeed(&["confirm", "-i", "lo"]);
-    let mut tries = 0..100;
-    assert!(tries.any(|_| {
-        thread::sleep(Duration::from_millis(100));
-        !host.admits(OTHER)
-    }));
+    assert_eventually(|| !host.admits(OTHER));
     assert!(host.admits(BLOCKED));
     end(run);
     host.assert_free();
@@ -391,11 +381,7 @@ fn an_interface_that_a_policy_on_trial_does_not_name_is_filtered_until_that_is_c
     host.succeed(&["reload", "--confirm", "5m"]);
     assert!(!host.admits(BLOCKED));
     host.succeed(&["confirm", "-i", "lo"]);
-    let mut tries = 0..100;
-    assert!(tries.any(|_| {
-        thread::sleep(Duration::from_millis(100));
-        filtered() == 1
-    }));
+    assert_eventually(|| filtered() == 1);
     assert!(host.admits(BLOCKED));
     end(run);
     host.assert_free();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    host::{BLOCKED, HOOKS, Host, OTHER},
+    host::{BLOCKED, HOOKS, Host, OTHER, assert_eventually},
     policy::{AMERICA, CHINA, File},
 };
 use geodrop::{
@@ -260,11 +260,7 @@ impl User {
         self.succeed(&["confirm"]);
         policy.write(CHINA);
         run.signal(Signal::HUP);
-        let mut tries = 0..200;
-        assert!(tries.any(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(50));
-            host.admits(OTHER)
-        }));
+        assert_eventually(|| host.admits(OTHER));
         run.signal(Signal::INT);
         let (status, said) = run.wait();
         assert_eq!(status, Some(0), "{said}");

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    host::{BLOCKED, Host, OTHER, Run},
+    host::{BLOCKED, Host, OTHER, Run, assert_eventually},
     policy::{AMERICA, CHINA, File},
 };
 use rustix::process::Signal;
@@ -204,14 +204,6 @@ fn a_run_ends_with_its_terminal_although_it_could_reload() {
     terminal.wait().unwrap();
     host.await_no_program();
     assert!(host.admits(BLOCKED));
-}
-
-fn assert_eventually(holds: impl Fn() -> bool) {
-    let mut tries = 0..100;
-    assert!(tries.any(|_| {
-        thread::sleep(Duration::from_millis(100));
-        holds()
-    }));
 }
 
 #[test]

@@ -14,8 +14,15 @@ pub(crate) enum Loader {
     WithoutPerfmon,
 }
 
-/// All of them.
-pub(crate) const LOADERS: [Loader; 2] = [Loader::Root, Loader::WithoutPerfmon];
+/// Each of some things, with each loader.
+pub(crate) fn with_each<T: Copy>(
+    things: impl IntoIterator<Item = T>,
+) -> impl Iterator<Item = (T, Loader)> {
+    let loaders = [Loader::Root, Loader::WithoutPerfmon];
+    things
+        .into_iter()
+        .flat_map(move |thing| loaders.map(|loader| (thing, loader)))
+}
 
 impl Loader {
     /// Loads a filter.

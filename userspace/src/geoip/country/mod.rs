@@ -46,6 +46,15 @@ impl Country {
     /// How many countries there can be at most.
     pub const COUNT: usize = ALL.len() + OUTSIDE_ISO.len();
 
+    /// How many [places](Self::place) there are.
+    pub(crate) const PLACES: usize = LETTERS * LETTERS;
+
+    /// Its place in a table of all pairs of letters, for what is asked of half a million ranges.
+    pub(crate) fn place(self) -> usize {
+        // Never `None`: a code is two capital letters.
+        place(self.0).unwrap_or_default()
+    }
+
     /// All that there can be.
     pub fn all() -> impl Iterator<Item = Self> {
         let codes = ALL.iter().map(|country| country.alpha2);
@@ -59,10 +68,10 @@ impl Country {
     #[must_use]
     pub fn from_code(code: [u8; 2]) -> Option<Self> {
         /// Which pairs of letters are a code: files have half a million of them to ask about.
-        static CODES: LazyLock<[bool; LETTERS * LETTERS]> = LazyLock::new(|| {
-            let mut codes = [false; LETTERS * LETTERS];
-            for place in Country::all().filter_map(|country| place(country.0)) {
-                codes[place] = true;
+        static CODES: LazyLock<[bool; Country::PLACES]> = LazyLock::new(|| {
+            let mut codes = [false; Country::PLACES];
+            for country in Country::all() {
+                codes[country.place()] = true;
             }
             codes
         });

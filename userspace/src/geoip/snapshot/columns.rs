@@ -134,8 +134,10 @@ fn write_number(number: u128, odds: &mut Vec<u8>) -> u8 {
     if number == 0 {
         return ZERO;
     }
-    // At most 127, as the number is not zero.
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "at most 127, as the number is not zero"
+    )]
     let shift = number.trailing_zeros() as u8;
     let mut half = number >> shift >> 1;
     if half == 0 {
