@@ -72,9 +72,11 @@ impl Status {
     }
 
     fn add(&mut self, place: &Place, interface: Interface) {
-        let name = interface.name.clone();
-        match Running::read(place, interface) {
+        let name = &interface.name;
+        match Running::read(place, &interface) {
             Ok(Some(running)) => self.running.push(running),
+            // It was detached just now.
+            Ok(None) if !place.directory().exists() => {}
             Ok(None) => self.warnings.push(format!(
                 "{} holds pins of a filter that is not attached to {name} any more; the next `geodrop attach` \
                  or `geodrop detach -i {name}` removes them",
@@ -176,8 +178,28 @@ fn pins_of(
     }
 }
 
+/// The id of the program under a place's link; `None` if there is no link.
+fn program_under_link(place: &Place) -> Result<Option<u32>, DatapathError> {
+    let link = Link::open(&place.link())?;
+    Ok(link
+        .map(|link| link.info())
+        .transpose()?
+        .map(|info| info.program))
+}
+
 impl Running {
-    fn read(place: &Place, interface: Interface) -> Result<Option<Self>, DatapathError> {
+    fn read(place: &Place, interface: &Interface) -> Result<Option<Self>, DatapathError> {
+        loop {
+            let program = program_under_link(place)?;
+            let read = Self::read_once(place, interface.clone());
+            // Nobody is kept from replacing it meanwhile, with which the pins of its generation go.
+            if program_under_link(place)? == program {
+                return read;
+            }
+        }
+    }
+
+    fn read_once(place: &Place, interface: Interface) -> Result<Option<Self>, DatapathError> {
         let Some(link) = Link::open(&place.link())? else {
             return Ok(None);
         };

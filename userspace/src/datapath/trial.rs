@@ -113,13 +113,12 @@ impl Pinned {
         let Some(pins) = place.generation_of(link.info()?.program)? else {
             return Ok(None);
         };
-        let array = pins.predecessor();
-        if !array.exists() {
-            return Ok(None);
-        }
-        let predecessor = sys::object::open_pin(&array)
-            .and_then(|array| sys::map::program_of(array.as_fd()))
-            .map_err(DatapathError::pin("reading", array))?;
+        let path = pins.predecessor();
+        let predecessor = match sys::object::open_pin(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            array => array.and_then(|array| sys::map::program_of(array.as_fd())),
+        };
+        let predecessor = predecessor.map_err(DatapathError::pin("reading", path))?;
         let until = control::read_pinned(&pins.control())?.trial_until;
         Ok(Some(Self {
             link,

@@ -3,13 +3,19 @@
 //!
 //! What the network stack received says so, not the filter itself. Detaching and attaching in place of replacing shows what is seen of a gap.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use geodrop::{
     datapath::{
         ModeChoice, NewLink,
         counters::Counters,
         generation::{Generation, Plan},
+        pins::Root,
+        status::Status,
     },
     geoip::builtin,
     policy::{CountryRule, Policy, Ruleset},
@@ -19,7 +25,7 @@ use geodrop::{
 use rustix::process::Signal;
 
 use super::{
-    host::{HOOKS, Host, Load},
+    host::{Done, HOOKS, Host, Load},
     policy::File,
 };
 
@@ -140,6 +146,38 @@ fn fifty_reloads() {
     run.signal(Signal::INT);
     run.wait();
     assert_detaching_is_not(&host, &SOURCES);
+}
+
+#[test]
+fn what_is_running_is_shown_whole_while_it_is_replaced() {
+    let host = Host::new();
+    host.succeed(&["attach", "-i", "server"]);
+    let root = Root::new(&host.pins);
+    let done = AtomicBool::new(false);
+    let mut generations = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let read_all = || {
+                let mut generations = Vec::new();
+                while !done.load(Ordering::Relaxed) {
+                    let status = Status::read(&root).unwrap();
+                    assert_eq!(status.warnings, [""; 0]);
+                    generations.extend(status.running.iter().map(|running| running.generation));
+                }
+                generations
+            };
+            host.veth.server.run(read_all).unwrap()
+        });
+        // Also if a command fails.
+        let end = Done(&done);
+        for turn in 0..10 {
+            host.succeed(&["attach", "-i", "server", "--block", POLICIES[turn % 2]]);
+        }
+        drop(end);
+        reader.join().unwrap()
+    });
+    assert!(generations.is_sorted(), "{generations:?}");
+    generations.dedup();
+    assert!(generations.len() > 5, "{generations:?}");
 }
 
 #[test]

@@ -447,7 +447,7 @@ pub(crate) struct Load {
 }
 
 /// Says that the work is done when it is dropped.
-struct Done<'a>(&'a AtomicBool);
+pub(crate) struct Done<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {
