@@ -11,8 +11,10 @@ mod demo;
 mod detach;
 mod exception;
 mod export;
+mod generate;
 mod geoip;
 mod guard;
+mod help;
 mod json;
 mod lookup;
 mod options;
@@ -48,11 +50,23 @@ Examples:
   geodrop check --config policy.toml          what a policy file means, and what is wrong in it
   geodrop export --format nft                 the same policy for another tool: nft, ipset, lists
   geodrop status --json                       what runs, and what it has counted
-  sudo geodrop detach --all                   free every interface";
+  sudo geodrop detach --all                   free every interface
+
+Topics:
+  geodrop help policy                         what a policy says, and how a packet is judged by it
+  geodrop help data                           where it is known from which country an address is
+  geodrop help engines                        how the kernel looks an address up, and its cost";
 
 /// Drops network traffic by region, in the NIC's receive path
 #[derive(Debug, Parser)]
-#[command(name = "geodrop", version, about, after_help = EXAMPLES, max_term_width = 100)]
+#[command(
+    name = "geodrop",
+    version,
+    about,
+    after_help = EXAMPLES,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
 struct CommandLine {
     #[command(subcommand)]
     verb: Verb,
@@ -83,6 +97,8 @@ enum Verb {
     Geoip(geoip::Arguments),
     Export(export::Arguments),
     Demo(demo::Arguments),
+    Help(help::Arguments),
+    Generate(generate::Arguments),
 }
 
 /// Where pins are.
@@ -122,6 +138,8 @@ pub(crate) fn main() -> ExitCode {
         Verb::Geoip(arguments) => geoip::run(arguments),
         Verb::Export(arguments) => export::run(arguments),
         Verb::Demo(arguments) => demo::run(arguments),
+        Verb::Help(arguments) => help::run(arguments),
+        Verb::Generate(arguments) => generate::run(arguments),
     };
     result.unwrap_or_else(|error| {
         // A reader of our output that has had enough (`geodrop … | head`) is no failure of ours to tell of.
