@@ -29,6 +29,8 @@ pub struct Judgement {
     pub action: Action,
     /// Where it is counted.
     pub slot: Slot,
+    /// The rule that it came under, if the rules are against it.
+    pub rule: Rule,
     /// Whether the rules are against it.
     is_refused: bool,
     /// Where its IP header is, if they are. Not in an `Option`, which has no value for the header of `None`: the compiler
@@ -42,6 +44,13 @@ impl Judgement {
     #[must_use]
     pub fn refused(&self) -> Option<IpHeader> {
         self.is_refused.then_some(self.ip)
+    }
+
+    /// Whether it would drop, were the filter to enforce all of its rules by now.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_against(&self) -> bool {
+        self.is_refused || self.action == Action::Drop
     }
 }
 
@@ -156,6 +165,7 @@ where
             Action::Drop
         },
         slot: entry.slot(true),
+        rule,
         is_refused: true,
         ip,
     }
@@ -166,6 +176,7 @@ const fn passed(slot: Slot) -> Judgement {
     Judgement {
         action: Action::Pass,
         slot,
+        rule: Rule::GENERAL,
         is_refused: false,
         ip: IpHeader {
             offset: 0,

@@ -33,6 +33,7 @@ pub mod sketch;
 pub mod source;
 pub mod table;
 pub mod transport;
+pub mod watch;
 
 pub use class::{Action, Class, Entry, Rule};
 pub use counter::{Counter, Slot};

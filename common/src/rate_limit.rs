@@ -1,4 +1,5 @@
-//! How many answers a second are sent, so that who floods us cannot make us flood another.
+//! How many packets a second something is done about: so many are answered, so that who floods us cannot make us flood
+//! another, and of so many somebody who watches is told.
 //!
 //! A token bucket without tokens: all that is kept is when the next packet would be on time, were they sent at the
 //! limited rate (the generic cell rate algorithm, ITU-T I.371 annex A, as virtual scheduling). It lets through what a
@@ -6,7 +7,7 @@
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// A rate, and how much at once. Made in userspace, constant while a program runs.
+/// A rate, and how much at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Rate {

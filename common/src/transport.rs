@@ -42,7 +42,8 @@ pub(crate) const IPV4_FRAGMENT: usize = 6;
 pub const IPV4_PROTOCOL: usize = 9;
 /// Where in an IPv4 header the source stands.
 pub const IPV4_SOURCE: usize = 12;
-pub(crate) const IPV4_DESTINATION: usize = 16;
+/// Where in an IPv4 header the destination stands.
+pub const IPV4_DESTINATION: usize = 16;
 /// The offset in the word at [`IPV4_FRAGMENT`]; the rest is the flags.
 pub(crate) const IPV4_FRAGMENT_OFFSET: u16 = 0x1fff;
 
@@ -50,7 +51,8 @@ pub(crate) const IPV4_FRAGMENT_OFFSET: u16 = 0x1fff;
 pub const IPV6_NEXT_HEADER: usize = 6;
 /// Where in an IPv6 header the source stands.
 pub const IPV6_SOURCE: usize = 8;
-pub(crate) const IPV6_DESTINATION: usize = 24;
+/// Where in an IPv6 header the destination stands.
+pub const IPV6_DESTINATION: usize = 24;
 /// The offset in a fragment header's third and fourth octet; the rest is reserved bits and the M flag.
 const IPV6_FRAGMENT_OFFSET: u16 = 0xfff8;
 

@@ -127,14 +127,19 @@ impl Replaceable for Segment {
     }
 }
 
+/// Whether who sends a packet that is dropped is told.
+#[inline(always)]
+#[must_use]
+pub fn are_sent() -> bool {
+    REJECT.load() != 0
+}
+
 /// Turns a packet that is refused into the answer to it, if it is to get one; whether it did.
 #[inline(always)]
 #[must_use]
 pub fn answer<P: Replaceable + Apart>(packet: P, ip: IpHeader) -> bool {
     // First what is cheap: of a flood nearly nothing is answered.
-    REJECT.load() != 0
-        && may_answer(|bucket, rate, now| bucket.has_room(rate, now))
-        && packet.answer(ip)
+    are_sent() && may_answer(|bucket, rate, now| bucket.has_room(rate, now)) && packet.answer(ip)
 }
 
 /// The same, when all that is cheap has been asked.

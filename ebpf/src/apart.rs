@@ -12,7 +12,6 @@ use core::ffi::c_void;
 
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use geodrop_common::{
-    Frame as _,
     reach::Reach,
     transport::{Family, IpHeader},
 };
@@ -20,7 +19,7 @@ use geodrop_common::{
 use crate::{
     answer::{self, Replaceable},
     far::{CopiedPacket, CopiedSegment, Far, FarPacket, NearPacket, Segment},
-    flows,
+    flows, watch,
 };
 
 /// A packet, and what functions of their own tell of it.
@@ -28,25 +27,31 @@ pub trait Apart: Far {
     /// Whether it answers a flow that is noted.
     #[inline(always)]
     fn is_answer(self, ip: IpHeader) -> bool {
-        is_answer::<Self>(self.context(), self.length(), ip.offset, is_ipv6(ip))
+        call(self, ip, is_answer::<Self>)
     }
 
     /// Whether it is an ICMP error about a flow that is noted.
     #[inline(always)]
     fn is_error(self, ip: IpHeader) -> bool {
-        is_error::<Self>(self.context(), self.length(), ip.offset, is_ipv6(ip))
+        call(self, ip, is_error::<Self>)
     }
 
     /// Notes that it began a flow of UDP, if it did; whether it did.
     #[inline(always)]
     fn note_inbound(self, ip: IpHeader) -> bool {
-        note_inbound::<Self>(self.context(), self.length(), ip.offset, is_ipv6(ip))
+        call(self, ip, note_inbound::<Self>)
     }
 
     /// The word of the [`Reach`] that it has.
     #[inline(always)]
     fn reach(self, ip: IpHeader) -> u32 {
-        reach::<Self>(self.context(), self.length(), ip.offset, is_ipv6(ip))
+        call(self, ip, reach::<Self>)
+    }
+
+    /// Tells whoever watches of it, with the word of its [`Ruling`](geodrop_common::watch::Ruling); whether that was done.
+    #[inline(always)]
+    fn tell(self, ruling: u32) -> bool {
+        call(self, ruling, tell::<Self>)
     }
 
     /// Turns it into the answer to it, if it is to get one; whether it did.
@@ -55,27 +60,67 @@ pub trait Apart: Far {
     where
         Self: Replaceable,
     {
-        answer::<Self>(self.context(), self.length(), ip.offset, is_ipv6(ip))
+        call(self, ip, answer::<Self>)
     }
 }
 
 impl Apart for FarPacket {}
 impl Apart for Segment {}
-// It sees nothing that they could tell.
+// It sees nothing that they could tell, and is told of all the same.
 impl Apart for NearPacket {}
 
-#[inline(always)]
-fn is_ipv6(ip: IpHeader) -> bool {
-    ip.family == Family::Ipv6
+/// What can be handed to a function in the kernel: two numbers.
+trait Handed {
+    fn numbers(self) -> [usize; 2];
+
+    fn of_numbers(numbers: [usize; 2]) -> Self;
 }
 
-/// An IP header, by what can be handed to a function in the kernel.
-#[inline(always)]
-const fn ip_header(offset: usize, is_ipv6: bool) -> IpHeader {
-    IpHeader {
-        offset,
-        family: if is_ipv6 { Family::Ipv6 } else { Family::Ipv4 },
+impl Handed for IpHeader {
+    #[inline(always)]
+    fn numbers(self) -> [usize; 2] {
+        [self.offset, (self.family == Family::Ipv6).into()]
     }
+
+    #[inline(always)]
+    fn of_numbers([offset, is_ipv6]: [usize; 2]) -> Self {
+        Self {
+            offset,
+            family: if is_ipv6 == 0 {
+                Family::Ipv4
+            } else {
+                Family::Ipv6
+            },
+        }
+    }
+}
+
+/// By halves: what a global function makes no use of, the compiler does not hand to it, and the verifier wants to see it.
+impl Handed for u32 {
+    #[inline(always)]
+    fn numbers(self) -> [usize; 2] {
+        [(self & 0xffff) as usize, (self >> 16) as usize]
+    }
+
+    #[inline(always)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "they were halves of 32 bits"
+    )]
+    fn of_numbers([lower, upper]: [usize; 2]) -> Self {
+        lower as Self | (upper as Self) << 16
+    }
+}
+
+/// Calls a function of its own on a packet.
+#[inline(always)]
+fn call<P: Far, T>(
+    packet: P,
+    handed: impl Handed,
+    function: impl FnOnce(*mut c_void, usize, usize, usize) -> T,
+) -> T {
+    let [first, second] = handed.numbers();
+    function(packet.context(), packet.length(), first, second)
 }
 
 #[inline(always)]
@@ -86,50 +131,52 @@ fn reach_of<P: Far>(packet: P, ip: IpHeader) -> u32 {
 /// Defines functions of their own: one that is verified anew for each call, for any kind of packet, and for two kinds global
 /// ones under these names.
 macro_rules! functions {
-    ($($name:ident: $kind:ident = $what:path => $result:ty; $packet:ident, $segment:ident)*) => {
+    ($($name:ident($handed:ty): $kind:ident = $what:path => $result:ty; $packet:ident, $segment:ident)*) => {
         $(
             #[inline(never)]
             fn $name<P: $kind>(
                 context: *mut c_void,
                 length: usize,
-                offset: usize,
-                is_ipv6: bool,
+                first: usize,
+                second: usize,
             ) -> $result {
                 // SAFETY: the caller has it from the packet of this run.
                 let packet = unsafe { P::of_context(context, length) };
-                $what(packet, ip_header(offset, is_ipv6))
+                $what(packet, <$handed>::of_numbers([first, second]))
             }
 
-            functions!(@global $packet(xdp_md, CopiedPacket) = $what => $result);
-            functions!(@global $segment(__sk_buff, CopiedSegment) = $what => $result);
+            functions!(@global $packet(xdp_md, CopiedPacket, $handed) = $what => $result);
+            functions!(@global $segment(__sk_buff, CopiedSegment, $handed) = $what => $result);
         )*
 
-        functions!(@methods CopiedPacket $($name $packet $result)*);
-        functions!(@methods CopiedSegment $($name $segment $result)*);
+        functions!(@methods CopiedPacket $($name($handed) $packet $result)*);
+        functions!(@methods CopiedSegment $($name($handed) $segment $result)*);
     };
 
     // The kernel knows a context by its type, and a global function by its being seen from outside.
-    (@global $name:ident($context:ty, $kind:ty) = $what:path => $result:ty) => {
+    (@global $name:ident($context:ty, $kind:ty, $handed:ty) = $what:path => $result:ty) => {
         #[unsafe(no_mangle)]
         #[inline(never)]
         extern "C" fn $name(
             context: *mut $context,
             length: usize,
-            offset: usize,
-            is_ipv6: bool,
+            first: usize,
+            second: usize,
         ) -> $result {
             // SAFETY: the kernel lets nothing through but the context of this run.
             let packet = unsafe { <$kind>::of_context(context.cast(), length) };
-            $what(packet, ip_header(offset, is_ipv6))
+            $what(packet, <$handed>::of_numbers([first, second]))
         }
     };
 
-    (@methods $kind:ident $($name:ident $global:ident $result:ty)*) => {
+    (@methods $kind:ident $($name:ident($handed:ty) $global:ident $result:ty)*) => {
         impl Apart for $kind {
             $(
                 #[inline(always)]
-                fn $name(self, ip: IpHeader) -> $result {
-                    $global(self.context().cast(), self.length(), ip.offset, is_ipv6(ip))
+                fn $name(self, handed: $handed) -> $result {
+                    call(self, handed, |context, length, first, second| {
+                        $global(context.cast(), length, first, second)
+                    })
                 }
             )*
         }
@@ -137,9 +184,10 @@ macro_rules! functions {
 }
 
 functions! {
-    is_answer: Far = flows::is_answer => bool; packet_is_answer, segment_is_answer
-    is_error: Far = flows::is_error => bool; packet_is_error, segment_is_error
-    note_inbound: Far = flows::note_inbound_udp => bool; packet_note_inbound, segment_note_inbound
-    reach: Far = reach_of => u32; packet_reach, segment_reach
-    answer: Replaceable = answer::in_place => bool; packet_answer, segment_answer
+    is_answer(IpHeader): Far = flows::is_answer => bool; packet_is_answer, segment_is_answer
+    is_error(IpHeader): Far = flows::is_error => bool; packet_is_error, segment_is_error
+    note_inbound(IpHeader): Far = flows::note_inbound_udp => bool; packet_note_inbound, segment_note_inbound
+    reach(IpHeader): Far = reach_of => u32; packet_reach, segment_reach
+    tell(u32): Far = watch::sample => bool; packet_tell, segment_tell
+    answer(IpHeader): Replaceable = answer::in_place => bool; packet_answer, segment_answer
 }

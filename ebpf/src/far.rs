@@ -14,10 +14,13 @@ use core::{ffi::c_void, mem::MaybeUninit};
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{__sk_buff, xdp_md},
-    helpers::generated::{bpf_skb_load_bytes, bpf_xdp_load_bytes},
+    helpers::{
+        bpf_xdp_get_buff_len,
+        generated::{bpf_skb_load_bytes, bpf_xdp_load_bytes},
+    },
     programs::{TcContext, XdpContext},
 };
-use geodrop_common::Frame;
+use geodrop_common::{Frame, watch};
 
 use crate::packet::{self, Packet};
 
@@ -40,6 +43,25 @@ pub trait Far: Frame + Copy {
 
     /// The context.
     fn context(self) -> *mut c_void;
+
+    /// The same frame, with its length asked anew: of a length that was handed on, the verifier remembers what each way has
+    /// compared it with, and goes once more through what depends on it.
+    #[must_use]
+    fn measured(self) -> Self;
+
+    /// Copies the packet's first bytes, no more than it has; returns how many that were.
+    ///
+    /// # Safety
+    ///
+    /// There is room for so many bytes.
+    unsafe fn copy(self, bytes: *mut c_void, length: u32) -> u32;
+
+    /// The outermost VLAN tag if it is kept apart from the packet's bytes: what it is a tag of, then what the tag says. Zero
+    /// if it is not.
+    #[inline(always)]
+    fn tag_apart(self) -> u32 {
+        0
+    }
 }
 
 /// No header that we look for starts behind this: two VLAN tags, and all extension headers that we walk at their longest,
@@ -67,6 +89,25 @@ unsafe fn load_segment(context: *mut c_void, offset: u32, bytes: *mut c_void, le
     unsafe { bpf_skb_load_bytes(context, offset, bytes, length) }
 }
 
+/// # Safety
+///
+/// The context is that of this run.
+#[inline(always)]
+unsafe fn measure_packet(context: *mut c_void) -> usize {
+    // SAFETY: the caller vouches for what the helper asks.
+    unsafe { bpf_xdp_get_buff_len(context.cast()) as usize }
+}
+
+/// # Safety
+///
+/// The same.
+#[inline(always)]
+unsafe fn measure_segment(context: *mut c_void) -> usize {
+    let segment: *mut __sk_buff = context.cast();
+    // SAFETY: the caller vouches for the context, which lets us read the field.
+    unsafe { (*segment).len as usize }
+}
+
 #[inline(always)]
 fn read<const N: usize>(context: *mut c_void, offset: usize, load: Load) -> Option<[u8; N]> {
     if offset > FARTHEST {
@@ -83,7 +124,7 @@ fn read<const N: usize>(context: *mut c_void, offset: usize, load: Load) -> Opti
 }
 
 macro_rules! far {
-    ($(#[$doc:meta])* $name:ident, $context:ty, $raw:ty, $load:expr $(, $frame:item)?) => {
+    ($(#[$doc:meta])* $name:ident, $context:ty, $raw:ty, $load:expr, $measure:expr $(, $frame:item, $far:item)?) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name {
@@ -127,6 +168,22 @@ macro_rules! far {
             fn context(self) -> *mut c_void {
                 self.context
             }
+
+            #[inline(always)]
+            fn measured(self) -> Self {
+                // SAFETY: the context is the one that the kernel called us with.
+                let length = unsafe { $measure(self.context) };
+                Self { length, ..self }
+            }
+
+            #[inline(always)]
+            unsafe fn copy(self, bytes: *mut c_void, length: u32) -> u32 {
+                // SAFETY: the context is the one that the kernel called us with, and the caller vouches for the room.
+                let failed = unsafe { $load(self.context, 0, bytes, length) };
+                if failed == 0 { length } else { 0 }
+            }
+
+            $($far)?
         }
 
         impl Frame for $name {
@@ -162,17 +219,29 @@ macro_rules! far {
 
 far! {
     /// A packet of XDP, all its buffers. The helper came with packets of several buffers: with 5.18.
-    FarPacket, XdpContext, xdp_md, load_packet
+    FarPacket, XdpContext, xdp_md, load_packet, measure_packet
 }
 
 far! {
     /// A packet of the network stack, from its Ethernet header on: of its bytes only some lie side by side.
-    Segment, TcContext, __sk_buff, load_segment,
+    Segment, TcContext, __sk_buff, load_segment, measure_segment,
     #[inline(always)]
     fn has_tag_apart(&self) -> bool {
         let segment: *mut __sk_buff = self.context.cast();
         // SAFETY: the context is the one that the kernel called us with, which lets us read the field.
         unsafe { (*segment).vlan_present != 0 }
+    },
+    #[inline(always)]
+    fn tag_apart(self) -> u32 {
+        if !self.has_tag_apart() {
+            return 0;
+        }
+        let segment: *mut __sk_buff = self.context.cast();
+        // SAFETY: the context is the one that the kernel called us with, which lets us read the field.
+        let protocol = unsafe { (*segment).vlan_proto };
+        // SAFETY: the same.
+        let control = unsafe { (*segment).vlan_tci };
+        u32::from(u16::from_be(protocol as u16)) << 16 | u32::from(control as u16)
     }
 }
 
@@ -211,6 +280,34 @@ impl Far for NearPacket {
     #[inline(always)]
     fn context(self) -> *mut c_void {
         self.context
+    }
+
+    #[inline(always)]
+    fn measured(self) -> Self {
+        let context = XdpContext::new(self.context.cast());
+        Self::of(&context, Packet::of_one_buffer(&context).length())
+    }
+
+    /// Eight at a time, as there is no helper for it: up to seven at the end are not copied.
+    #[inline(always)]
+    unsafe fn copy(self, bytes: *mut c_void, length: u32) -> u32 {
+        const STEP: usize = 8;
+        let bytes: *mut [u8; STEP] = bytes.cast();
+        let mut copied = 0;
+        while copied + STEP <= watch::SNAPSHOT {
+            let step = self
+                .read(copied)
+                .filter(|_| copied + STEP <= length as usize);
+            let Some(step) = step else {
+                break;
+            };
+            // SAFETY: the caller vouches for the room, which this is in.
+            let place = unsafe { bytes.add(copied / STEP) };
+            // SAFETY: as above; an array of bytes has no alignment.
+            unsafe { place.write(step) };
+            copied += STEP;
+        }
+        copied as u32
     }
 }
 
@@ -259,6 +356,22 @@ macro_rules! copied {
             #[inline(always)]
             fn context(self) -> *mut c_void {
                 self.0.context()
+            }
+
+            #[inline(always)]
+            fn measured(self) -> Self {
+                Self(self.0.measured())
+            }
+
+            #[inline(always)]
+            unsafe fn copy(self, bytes: *mut c_void, length: u32) -> u32 {
+                // SAFETY: the caller vouches for the room.
+                unsafe { self.0.copy(bytes, length) }
+            }
+
+            #[inline(always)]
+            fn tag_apart(self) -> u32 {
+                self.0.tag_apart()
             }
         }
 

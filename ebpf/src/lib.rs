@@ -25,6 +25,7 @@ pub mod multibit;
 pub mod packet;
 pub mod report;
 pub mod rules;
+pub mod watch;
 
 /// Nothing in these programs can panic, and the verifier would refuse a loop that never ends: this only
 /// satisfies the compiler.

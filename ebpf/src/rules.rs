@@ -152,19 +152,8 @@ impl<P: Apart> Rules for Policy<P> {
         };
         // SAFETY: the kernel returned the element of the array, so the field is inside of it.
         let instant = unsafe { &raw mut (*control).effective_from };
-        // SAFETY: the element lives as long as the map and is aligned to 8 bytes. The loader may write it meanwhile, and so
-        // may another CPU: each word is read and written whole.
-        let effective_from = unsafe { instant.read_volatile() };
-        if effective_from == 0 {
-            return false;
-        }
-        if boot_time() < effective_from {
-            return true;
-        }
-        // From now on nobody needs the clock.
-        // SAFETY: as above.
-        unsafe { instant.write_volatile(0) };
-        false
+        // SAFETY: the element lives as long as the map and is aligned to 8 bytes.
+        unsafe { is_ahead(instant, boot_time) }
     }
 }
 
@@ -266,9 +255,31 @@ fn exception(key: &ExceptionKey) -> Option<Action> {
     (boot_time() < exception.until).then(|| exception.action())
 }
 
+/// Whether an instant of the boot-time clock is ahead. One that has come becomes zero, which is none: from then on nobody needs
+/// the clock.
+///
+/// # Safety
+///
+/// The instant is in a map, and aligned to 8 bytes. The loader may write it meanwhile, and so may another CPU: it is read and
+/// written whole.
+#[inline(always)]
+pub(crate) unsafe fn is_ahead(instant: *mut u64, now: impl FnOnce() -> u64) -> bool {
+    // SAFETY: the caller vouches for it.
+    let ahead = unsafe { instant.read_volatile() };
+    if ahead == 0 {
+        return false;
+    }
+    if now() < ahead {
+        return true;
+    }
+    // SAFETY: the caller vouches for it.
+    unsafe { instant.write_volatile(0) };
+    false
+}
+
 /// Nanoseconds of the boot-time clock.
 #[inline(always)]
-fn boot_time() -> u64 {
+pub(crate) fn boot_time() -> u64 {
     // SAFETY: the helper takes nothing and returns a number.
     unsafe { bpf_ktime_get_boot_ns() }
 }

@@ -22,9 +22,9 @@ use aya_ebpf::{
     maps::ProgramArray,
     programs::{TcContext, XdpContext},
 };
-use geodrop_common::{Action, Frame, Judgement, judge};
+use geodrop_common::{Action, Frame, Judgement, judge, watch::Ruling};
 use geodrop_ebpf::{
-    answer::{Replaceable, answer},
+    answer::{self, Replaceable, answer},
     apart::Apart,
     counters,
     far::{CopiedPacket, CopiedSegment, FarPacket, NearPacket, Segment},
@@ -32,6 +32,7 @@ use geodrop_ebpf::{
     packet::Packet,
     report,
     rules::{Policy, only_monitor, trial_is_over},
+    watch,
 };
 
 /// The program of the generation before, for one that is on trial; empty if there was none.
@@ -78,6 +79,15 @@ fn filter<C: EbpfContext, F: Frame, P: Apart>(
             Action::Drop => "drop",
         }
     );
+    // Last, so that the verifier has little to remember meanwhile.
+    if judgement.is_against() {
+        watch::tell(packet, || Ruling {
+            slot: judgement.slot,
+            rule: judgement.rule,
+            rejects: answer::are_sent() && judgement.refused().is_some(),
+            passes: action == Action::Pass,
+        });
+    }
     (action, judgement)
 }
 

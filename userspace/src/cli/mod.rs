@@ -21,9 +21,11 @@ mod options;
 mod reload;
 mod report;
 mod run;
+mod signals;
 mod status;
 mod table;
 mod time;
+mod watch;
 mod words;
 
 use std::{
@@ -47,6 +49,7 @@ Examples:
   sudo geodrop report                         whom it would have been
   sudo geodrop run -i eth0                    drop traffic from CN, HK and MO until Ctrl-C
   sudo geodrop attach -i eth0 --block CN,RU   leave a filter in the kernel
+  sudo geodrop watch --country CN             what is dropped, as it comes
   geodrop check --config policy.toml          what a policy file means, and what is wrong in it
   geodrop export --format nft                 the same policy for another tool: nft, ipset, lists
   geodrop status --json                       what runs, and what it has counted
@@ -92,6 +95,7 @@ enum Verb {
     Deny(exception::Arguments),
     Status(status::Arguments),
     Report(report::Arguments),
+    Watch(watch::Arguments),
     Check(check::Arguments),
     Lookup(lookup::Arguments),
     Geoip(geoip::Arguments),
@@ -133,6 +137,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Deny(arguments) => exception::run(arguments, Action::Drop),
         Verb::Status(arguments) => status::run(arguments),
         Verb::Report(arguments) => report::run(arguments),
+        Verb::Watch(arguments) => watch::run(arguments),
         Verb::Check(arguments) => check::run(arguments),
         Verb::Lookup(arguments) => lookup::run(arguments),
         Verb::Geoip(arguments) => geoip::run(arguments),

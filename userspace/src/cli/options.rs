@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use super::{PinOptions, Usage, attach::Terms, time, warn};
 use data::{missing_families, refuse_countries_without_data};
 use policy::Said;
-pub(super) use policy::word;
+pub(super) use policy::{members, word};
 
 pub(super) use policy::PolicyOptions;
 

@@ -7,7 +7,7 @@ use geodrop::{
     Counter, Reach,
     datapath::{
         DatapathError,
-        report::{self, Affected, Origin, Period, Ports},
+        report::{self, Affected, Period, Ports},
     },
     geoip::Country,
     policy::config::protocol_text,
@@ -16,7 +16,7 @@ use geodrop::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{PinOptions, json::Count, options, table, time};
+use super::{PinOptions, json::Count, options, table, time, words};
 
 /// How many ports a line has room for.
 const BUSIEST: usize = 3;
@@ -140,11 +140,7 @@ impl From<Affected> for CountryReport {
             sources,
             ports,
         } = affected;
-        let (country, reason) = match origin {
-            Origin::Country(country) => (Some(country), "country"),
-            Origin::Unknown => (None, "unknown"),
-            Origin::Denied => (None, "deny"),
-        };
+        let (country, reason) = words::origin(origin);
         let (ports, ports_forgotten) = match ports {
             None => (None, 0),
             Some(Ports { busiest, forgotten }) => (

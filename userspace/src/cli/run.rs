@@ -8,7 +8,6 @@ mod interfaces;
 mod log;
 mod report;
 mod service;
-mod signals;
 
 use std::process::ExitCode;
 

@@ -1,8 +1,9 @@
-//! Lengths of time, as people write and read them.
+//! Lengths of time, as people write and read them; and what comes at an interval.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::Usage;
 
@@ -32,6 +33,13 @@ pub(super) fn text(time: Duration) -> String {
 /// The instant so far ahead; `None` if no calendar goes that far.
 pub(super) fn from_now(ahead: Duration) -> Option<Timestamp> {
     Timestamp::now().checked_add(ahead).ok()
+}
+
+/// Ticks that do not catch up after a pause. To be called in an event loop.
+pub(super) fn interval(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Words that several verbs put things into.
 
 use geodrop::{
-    datapath::{Hook, interface::Mode},
+    datapath::{Hook, interface::Mode, report::Origin},
     geoip::{self, Country},
     policy::config::Choice as _,
 };
@@ -12,6 +12,15 @@ const NAMED: usize = 8;
 /// Where a filter runs, and how, if there are ways.
 pub(super) fn hook(hook: Hook, mode: Option<Mode>) -> String {
     mode.map_or_else(|| hook.word().to_owned(), |mode| format!("{mode} mode"))
+}
+
+/// Why packets drop: the country, if that is why, and the word for it that scripts know.
+pub(super) const fn origin(origin: Origin) -> (Option<Country>, &'static str) {
+    match origin {
+        Origin::Country(country) => (Some(country), "country"),
+        Origin::Unknown => (None, "unknown"),
+        Origin::Denied => (None, "deny"),
+    }
 }
 
 /// Countries: by name, so that a slip of the keyboard is seen; many of them, as groups have, by their codes.

@@ -44,6 +44,13 @@ impl Clocks {
         }
     }
 
+    /// What the wall clock would have said, as it goes now, when the kernel's said so many nanoseconds.
+    pub(super) fn instant(self, boot: u64) -> Timestamp {
+        let ago = Duration::from_nanos(nanoseconds(self.boot).saturating_sub(boot));
+        // No calendar ends so soon after the machine began.
+        self.wall.checked_sub(ago).unwrap_or(self.wall)
+    }
+
     /// An instant of the wall clock as the kernel holds a deadline; 0, which is none, if it is not ahead.
     pub(super) fn deadline(self, instant: Timestamp) -> u64 {
         let ahead = instant.duration_since(self.wall);

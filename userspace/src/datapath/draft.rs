@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use super::{
     egress,
     error::DatapathError,
-    pins::{GenerationPins, Place, ReportPins},
+    pins::{GenerationPins, Place, ReportPins, WatchPins},
     report::{self, Prepared},
-    tables,
+    tables, watch,
 };
 use crate::table::Engine;
 
@@ -18,6 +18,8 @@ pub(super) struct Draft {
     pub(super) place: Place,
     pub(super) pins: GenerationPins,
     pub(super) kept: bool,
+    /// The one before, if there is one, is of a version that nobody can watch.
+    first_watched: bool,
 }
 
 impl Draft {
@@ -25,6 +27,7 @@ impl Draft {
     pub(super) fn at(place: Place) -> Result<Self, DatapathError> {
         Ok(Self {
             pins: place.next_generation()?,
+            first_watched: place.watch().create()?,
             place,
             kept: false,
         })
@@ -44,6 +47,7 @@ impl Draft {
             control: pins.control(),
             flows: place.flows(),
             contacted: place.contacted(),
+            watch: place.watch(),
             ipv4: pins.ipv4(),
             ipv6: pins.ipv6(),
             report: report.and_then(Prepared::collecting),
@@ -60,6 +64,9 @@ impl Drop for Draft {
         }
         // Nothing better can be done about an error here: the next command removes left-overs.
         let _ = self.pins.remove();
+        if self.first_watched {
+            let _ = self.place.watch().remove();
+        }
         if !self.place.link().exists() {
             let _ = egress::detach(&self.place);
             let _ = self.place.remove();
@@ -74,6 +81,7 @@ pub(super) struct Pinning {
     pub(super) control: PathBuf,
     pub(super) flows: PathBuf,
     pub(super) contacted: PathBuf,
+    pub(super) watch: WatchPins,
     pub(super) ipv4: PathBuf,
     pub(super) ipv6: PathBuf,
     /// Where what it collects is pinned, if it only counts at first.
@@ -92,6 +100,10 @@ impl Pinning {
             ("COUNTERS", self.counters.as_path()),
             ("EXCEPTIONS", &self.exceptions),
             ("CONTROL", &self.control),
+            (watch::CELL, &self.watch.cell),
+            (watch::BUCKET, &self.watch.bucket),
+            (watch::EVENTS, &self.watch.events),
+            (watch::MISSED, &self.watch.missed),
             (ipv4, &self.ipv4),
             (ipv6, &self.ipv6),
         ];

@@ -4,6 +4,7 @@ use std::{error::Error, io, path::PathBuf};
 
 use super::{
     Hook, exceptions::ExceptionError, interface::Mode, reload::ReloadError, trial::TrialError,
+    watch::WatchError,
 };
 use crate::{
     policy::config::Choice as _,
@@ -288,6 +289,10 @@ pub enum DatapathError {
     /// Something about a trial.
     #[error(transparent)]
     Trial(#[from] TrialError),
+
+    /// Something about a watch.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
 
     /// An operation on a pin failed.
     #[error("{what} {path}: {source}")]

@@ -29,6 +29,7 @@ use super::{
     report::{self, Collected, Period},
     sys,
     tables::{self, IMAGES, TRIES, Tables},
+    watch::{self, Watch},
 };
 use crate::{policy::Ruleset, table::Engine};
 use jiff::Timestamp;
@@ -370,6 +371,21 @@ impl Generation {
             ports: self.map_anew(report::PORTS)?,
         };
         Collected::read(maps, self.sees_ports()).map(Some)
+    }
+
+    /// Watches it, to see so many packets a second at most. For tests; of a filter on an interface, [`watch::begin`] does.
+    ///
+    /// # Errors
+    ///
+    /// When its maps cannot be read.
+    pub fn watch(&self, rate: u32) -> Result<Watch, DatapathError> {
+        let maps = watch::Maps {
+            cell: self.map_anew(watch::CELL)?,
+            bucket: self.map_anew(watch::BUCKET)?,
+            events: self.map_anew(watch::EVENTS)?,
+            missed: self.map_anew(watch::MISSED)?,
+        };
+        Watch::of(maps, rate, None)
     }
 
     /// The period that begins if it is put in force now; `None` if it drops from the first moment on.

@@ -11,8 +11,10 @@ use geodrop_common::{
     control::{Exception, ExceptionKey, MOST_EXCEPTIONS},
     counter,
     flow::{self, FlowKey, FlowState},
+    rate_limit::Bucket,
     report::{MOST_DESTINATIONS, SKETCHES},
     sketch::Sketch,
+    watch::{EVENTS, Missed, Watch},
 };
 
 use super::{
@@ -56,6 +58,30 @@ impl Layout {
         value: size_of::<u64>(),
         entries: flow::CONTACTED,
     };
+    pub(super) const WATCH: Self = Self {
+        kind: MapType::Array,
+        key: size_of::<u32>(),
+        value: size_of::<Watch>(),
+        entries: 1,
+    };
+    pub(super) const WATCH_BUCKET: Self = Self {
+        kind: MapType::Array,
+        key: size_of::<u32>(),
+        value: size_of::<Bucket>(),
+        entries: 1,
+    };
+    pub(super) const WATCH_EVENTS: Self = Self {
+        kind: MapType::RingBuf,
+        key: 0,
+        value: 0,
+        entries: EVENTS,
+    };
+    pub(super) const WATCH_MISSED: Self = Self {
+        kind: MapType::PerCpuArray,
+        key: size_of::<u32>(),
+        value: size_of::<Missed>(),
+        entries: 1,
+    };
     pub(super) const REPORT_SOURCES: Self = Self {
         kind: MapType::Array,
         key: size_of::<u32>(),
@@ -95,7 +121,12 @@ impl Layout {
 
 /// Removes what is pinned at a place with another layout than a new generation takes over.
 pub(super) fn discard_foreign(place: &Place) -> Result<(), DatapathError> {
+    let watch = place.watch();
     for (layout, path) in [
+        (Layout::WATCH, watch.cell),
+        (Layout::WATCH_BUCKET, watch.bucket),
+        (Layout::WATCH_EVENTS, watch.events),
+        (Layout::WATCH_MISSED, watch.missed),
         (Layout::COUNTERS, place.counters()),
         (Layout::EXCEPTIONS, place.exceptions()),
         (Layout::FLOWS, place.flows()),

@@ -10,6 +10,7 @@
 //! - [`trial`]: generations that give way to the one before unless they are confirmed.
 //! - [`counters`], [`about`]: what a filter has counted, and what it was made of.
 //! - [`report`]: whom it would affect, while it only counts.
+//! - [`watch`]: the packets that it drops, as they come.
 //! - [`exceptions`]: what is decided for single addresses while it runs.
 //! - [`link_events`]: when interfaces appear, go, or change.
 //! - `egress`: the program that notes what this host begins; `clsact`: where it is before Linux 6.6.
@@ -48,6 +49,7 @@ pub mod status;
 mod sys;
 mod tables;
 pub mod trial;
+pub mod watch;
 
 pub use egress::EgressChoice;
 pub use engine::EngineChoice;

@@ -141,7 +141,11 @@ pub(super) const fn maps_of(engine: Engine) -> [&'static str; 2] {
 pub(super) fn map<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a MapData, DatapathError> {
     match ebpf.map(name) {
         Some(
-            Map::Array(data) | Map::LpmTrie(data) | Map::LruHashMap(data) | Map::PerCpuArray(data),
+            Map::Array(data)
+            | Map::LpmTrie(data)
+            | Map::LruHashMap(data)
+            | Map::PerCpuArray(data)
+            | Map::RingBuf(data),
         ) => Ok(data),
         _ => Err(DatapathError::Object {
             what: format!("map {name}"),

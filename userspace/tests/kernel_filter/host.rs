@@ -255,7 +255,12 @@ impl Host {
 
     /// Starts `geodrop run` on the host, and waits until it says something on standard error that begins like this.
     pub(crate) fn run_until(&self, said: &str, arguments: &[&str]) -> Run {
-        let mut command = self.command(&[&["run"], arguments].concat());
+        self.start_until(said, &[&["run"], arguments].concat())
+    }
+
+    /// Starts the command on the host, and waits until it says something on standard error that begins like this.
+    pub(crate) fn start_until(&self, said: &str, arguments: &[&str]) -> Run {
+        let mut command = self.command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut run = self.spawn(command);
         let mut error = BufReader::new(run.child.stderr.take().unwrap());
@@ -268,6 +273,11 @@ impl Host {
         }
         run.child.stderr = Some(error.into_inner());
         run
+    }
+
+    /// Sends a frame to the host, as it is.
+    pub(crate) fn send(&self, frame: &[u8]) {
+        self.wire.send(frame).unwrap();
     }
 
     /// What `status --json` prints.

@@ -93,7 +93,8 @@ fn attaching_again_replaces_the_filter_and_keeps_its_counters() {
             "exceptions",
             "flows",
             "generation-2",
-            "link"
+            "link",
+            "watch"
         ]
     );
 }

@@ -29,3 +29,4 @@ mod service;
 mod tcx;
 mod trial;
 mod update;
+mod watch;

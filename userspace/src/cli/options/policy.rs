@@ -179,7 +179,11 @@ impl PolicyOptions {
     }
 }
 
-fn members(flag: &str, names: &[String], groups: &Groups) -> Result<Members, Usage> {
+pub(in super::super) fn members(
+    flag: &str,
+    names: &[String],
+    groups: &Groups,
+) -> Result<Members, Usage> {
     let mut all = Members::default();
     for name in names {
         let members = groups

@@ -3,11 +3,14 @@
 use std::{future, time::Duration};
 
 use geodrop::datapath::{clock::Steps, link_events::LinkEvents};
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::Interval;
 
 use super::{
+    super::{
+        signals::{Caught, Signals},
+        time::interval,
+    },
     Arguments,
-    signals::{Caught, Signals},
 };
 
 /// How often to look whether the filter is still there.
@@ -94,11 +97,4 @@ async fn tick(interval: Option<&mut Interval>) {
         }
         None => future::pending().await,
     }
-}
-
-/// Ticks that do not catch up after a pause.
-fn interval(period: Duration) -> Interval {
-    let mut interval = tokio::time::interval(period);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    interval
 }

@@ -12,8 +12,8 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Place, make_directory};
-use crate::datapath::{error::DatapathError, interface::Interface};
+use super::{Place, WatchPins, make_directory};
+use crate::datapath::{error::DatapathError, interface::Interface, watch::WatchError};
 
 impl Place {
     /// Makes the directory if it is missing, and takes its lock.
@@ -30,15 +30,11 @@ impl Place {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 result => result.map_err(failed)?,
             };
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {}
-                Err(Errno::WOULDBLOCK) => {
-                    return Err(DatapathError::Owned {
-                        interface: interface.name.clone(),
-                        owner: owner(&file),
-                    });
-                }
-                Err(error) => return Err(failed(error.into())),
+            if let Some(owner) = lock_or_owner(&file).map_err(failed)? {
+                return Err(DatapathError::Owned {
+                    interface: interface.name.clone(),
+                    owner,
+                });
             }
             let locked = file.metadata().map_err(failed)?.ino();
             // Whoever had the lock before may have removed the directory with it.
@@ -61,6 +57,31 @@ impl Place {
     pub(in crate::datapath) fn holder(&self) -> Option<u32> {
         let directory = fs::metadata(&self.directory).ok()?;
         holder(Inode::of(&directory))
+    }
+}
+
+impl WatchPins {
+    /// Takes the lock on the directory, which is held until the file is closed.
+    pub(in crate::datapath) fn lock(&self, interface: &Interface) -> Result<File, DatapathError> {
+        let failed = |error| DatapathError::pin("locking", &self.directory)(error);
+        let file = File::open(&self.directory).map_err(failed)?;
+        match lock_or_owner(&file).map_err(failed)? {
+            None => Ok(file),
+            Some(owner) => Err(WatchError::Watched {
+                interface: interface.name.clone(),
+                owner,
+            }
+            .into()),
+        }
+    }
+}
+
+/// Takes the lock on a directory; who has it, if somebody else does.
+fn lock_or_owner(directory: &File) -> io::Result<Option<String>> {
+    match flock(directory, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(None),
+        Err(Errno::WOULDBLOCK) => Ok(Some(owner(directory))),
+        Err(error) => Err(error.into()),
     }
 }
 

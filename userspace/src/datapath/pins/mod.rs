@@ -5,6 +5,8 @@
 //!   4026531840-2/                 an interface: inode of its network namespace, its index
 //!     link                        holds the program on the interface
 //!     counters, exceptions        outlive generations
+//!     watch/                      what somebody wants to see of packets that drop
+//!       cell, bucket, events, missed
 //!     request, failure            a reload asked for; why the last one failed
 //!     generation-7/
 //!       program                   the one under the link; any other generation is a left-over
@@ -23,7 +25,7 @@
 //! filter or the new one, and left-overs that the next command removes.
 //!
 //! One process at a time works on an interface: it holds an flock(2) on the interface's directory, which
-//! the kernel drops when the process dies.
+//! the kernel drops when the process dies. Whoever watches its packets holds another one, on `watch`.
 
 mod lock;
 mod place;
@@ -42,7 +44,7 @@ use rustix::{
 
 pub use lock::Lock;
 pub use place::{GenerationPins, Place};
-pub(super) use place::{ReportPins, remove_pin, share};
+pub(super) use place::{ReportPins, WatchPins, remove_pin, share};
 
 use super::{error::DatapathError, interface::Interface, privileges};
 

@@ -67,6 +67,18 @@ impl Place {
         self.directory.join("contacted")
     }
 
+    /// What somebody wants to see of packets that drop, and sees.
+    pub(in crate::datapath) fn watch(&self) -> WatchPins {
+        let directory = self.directory.join("watch");
+        WatchPins {
+            cell: directory.join("cell"),
+            bucket: directory.join("bucket"),
+            events: directory.join("events"),
+            missed: directory.join("missed"),
+            directory,
+        }
+    }
+
     pub(in crate::datapath) fn egress_link(&self) -> PathBuf {
         self.directory.join("egress-link")
     }
@@ -205,6 +217,32 @@ impl ReportPins {
     /// Makes the directory, which is not there yet.
     pub(in crate::datapath) fn create(&self) -> Result<(), DatapathError> {
         create_directory(&self.directory)
+    }
+}
+
+/// The pins of a watch.
+#[derive(Clone, Debug)]
+pub(in crate::datapath) struct WatchPins {
+    pub(super) directory: PathBuf,
+    /// What somebody wants to see.
+    pub(in crate::datapath) cell: PathBuf,
+    pub(in crate::datapath) bucket: PathBuf,
+    pub(in crate::datapath) events: PathBuf,
+    pub(in crate::datapath) missed: PathBuf,
+}
+
+impl WatchPins {
+    /// Makes the directory, if it is not there yet; whether it was not.
+    pub(in crate::datapath) fn create(&self) -> Result<bool, DatapathError> {
+        if self.directory.exists() {
+            return Ok(false);
+        }
+        create_directory(&self.directory)?;
+        Ok(true)
+    }
+
+    pub(in crate::datapath) fn remove(&self) -> Result<(), DatapathError> {
+        remove_tree(&self.directory)
     }
 }
 

@@ -32,7 +32,8 @@ pub enum Origin {
 }
 
 impl Origin {
-    fn of(slot: Slot) -> Option<Self> {
+    /// Of packets that count in a slot; `None` if that is no slot of refused ones.
+    pub(in crate::datapath) fn of(slot: Slot) -> Option<Self> {
         match slot {
             Slot::UNKNOWN => Some(Self::Unknown),
             Slot::DENIED => Some(Self::Denied),

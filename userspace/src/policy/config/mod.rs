@@ -70,7 +70,7 @@ pub use prefixes::{FILE, read_prefixes};
 pub use rules::MOST_RULES;
 pub use settings::{Countries, GeoipSettings, Placed, RuleSetting, Settings};
 pub use source::{Location, Problem, Problems};
-pub use words::{Misspelt, instant, ports, ports_text, prefix, protocol_text};
+pub use words::{Misspelt, instant, port_numbers, ports, ports_text, prefix, protocol_text};
 
 /// What a policy file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

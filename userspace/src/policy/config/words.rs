@@ -88,7 +88,7 @@ pub fn ports(text: &str) -> Result<Ports, Misspelt> {
         )
     };
     let Some((before, after)) = text.split_once('/') else {
-        return Err(if numbers(text).is_some() {
+        return Err(if port_numbers(text).is_some() {
             misspelt(
                 format!("`{text}` does not say of which protocol"),
                 format!("write \"tcp/{text}\", \"udp/{text}\", or both"),
@@ -102,7 +102,7 @@ pub fn ports(text: &str) -> Result<Ports, Misspelt> {
             no_ports()
         });
     };
-    match (protocol(before), numbers(after)) {
+    match (protocol(before), port_numbers(after)) {
         (Some(protocol), Some((first, last))) if first <= last => Ok(Ports {
             protocol,
             numbers: first..=last,
@@ -111,7 +111,7 @@ pub fn ports(text: &str) -> Result<Ports, Misspelt> {
             format!("`{text}` begins above its end"),
             format!("write \"{before}/{last}-{first}\""),
         )),
-        _ if protocol(after).is_some() && numbers(before).is_some() => Err(misspelt(
+        _ if protocol(after).is_some() && port_numbers(before).is_some() => Err(misspelt(
             format!("`{text}` has the protocol behind the port"),
             format!("write \"{after}/{before}\""),
         )),
@@ -129,8 +129,9 @@ fn protocol(text: &str) -> Option<Protocol> {
     }
 }
 
-/// The first and the last of some ports.
-fn numbers(text: &str) -> Option<(u16, u16)> {
+/// The first and the last of some ports: `22`, `8000-8100`; `None` of what is none.
+#[must_use]
+pub fn port_numbers(text: &str) -> Option<(u16, u16)> {
     // `u16` reads "+22" too.
     let number = |text: &str| {
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());

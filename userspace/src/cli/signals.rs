@@ -1,4 +1,4 @@
-//! The signals that a run minds.
+//! The signals that a verb minds which goes on until it is ended.
 
 use std::io::{IsTerminal as _, stderr, stdin, stdout};
 
