@@ -169,6 +169,10 @@ impl Pinned {
         let Some(before) = place.generation_of(program)? else {
             return Ok(None);
         };
+        if self.link.info()?.interface == 0 {
+            // The interface has gone, or a detach that was killed has severed the link: no packet meets anything.
+            return Ok(None);
+        }
         let path = before.program();
         let program = sys::object::open_pin(&path).map_err(DatapathError::pin("opening", path))?;
         egress::restore(place, &before)?;
