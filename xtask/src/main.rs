@@ -48,6 +48,8 @@ enum Verb {
     Demo(verbs::demo::Args),
     Bench(verbs::bench::Args),
     Fuzz(verbs::fuzz::Args),
+    Dist(verbs::dist::Args),
+    Manifests(verbs::manifests::Args),
     Snapshot(verbs::snapshot::Args),
     WholeFiles(verbs::whole_files::Args),
 }
@@ -80,6 +82,8 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Verb::Demo(args) => args.run(&workspace, consent),
         Verb::Bench(args) => args.run(&workspace, consent),
         Verb::Fuzz(args) => args.run(&workspace, consent),
+        Verb::Dist(args) => args.run(&workspace, consent),
+        Verb::Manifests(args) => args.run(&workspace, consent),
         Verb::Snapshot(args) => args.run(&workspace, consent),
         Verb::WholeFiles(args) => args.run(&workspace, consent),
     }?;

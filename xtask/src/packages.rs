@@ -39,9 +39,33 @@ pub(crate) fn debian(package: &str, directory: &Path, workspace: &Workspace) -> 
     fetch(&format!("Debian package {package}"), download, workspace)
 }
 
+/// Has pip install a package of this version into an environment of its own, and gives that environment's programs.
+pub(crate) fn pypi(package: &str, version: &str, workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    let package = format!("{package}=={version}");
+    let environment = workspace.target_directory()?.join("python").join(&package);
+    let programs = environment.join("bin");
+    // Written last, so that what was cut short is begun anew.
+    let complete = environment.join("complete");
+    if !complete.exists() {
+        let make = Invocation::new("python3", ["-m", "venv", "--clear"]).args([&environment]);
+        let install = Invocation::new(programs.join("pip"), ["install", "--quiet", &package]);
+        fetch_all(
+            &format!("PyPI package {package}"),
+            &[make, install],
+            workspace,
+        )?;
+        fs::write(&complete, "").with_context(|| format!("cannot write {}", complete.display()))?;
+    }
+    Ok(programs)
+}
+
 fn fetch(what: &str, command: Invocation, workspace: &Workspace) -> anyhow::Result<()> {
+    fetch_all(what, &[command], workspace)
+}
+
+fn fetch_all(what: &str, commands: &[Invocation], workspace: &Workspace) -> anyhow::Result<()> {
     let log = workspace.target_directory()?.join("packages.log");
-    bounded::run(what, &[command], LIMIT, &log)
+    bounded::run(what, commands, LIMIT, &log)
         .with_context(|| format!("the {what} could not be had (see {})", log.display()))
 }
 

@@ -34,6 +34,14 @@ impl Workspace {
         command
     }
 
+    /// The compiler of the host's cargo.
+    pub(crate) fn rustc(&self) -> Command {
+        // Where rustup chose cargo's toolchain, it says so to the others.
+        let mut command = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+        command.current_dir(&self.root);
+        command
+    }
+
     /// The host's cargo with this subcommand, for every member that is built for the host.
     pub(crate) fn cargo_for_host(&self, subcommand: &str) -> Command {
         let mut command = self.cargo();

@@ -32,11 +32,16 @@ use super::{PinOptions, json::CountersReport, table, time};
 #[command(after_help = "\
 Examples:
   sudo geodrop status
-  sudo geodrop status --json | jq '.interfaces[].counters'")]
+  sudo geodrop status --json | jq '.interfaces[].counters'
+  sudo geodrop status --ready >/dev/null     exit status 0 while a `geodrop run` looks after a filter")]
 pub(super) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
+
+    /// Fail unless a process looks after a filter: for probes, which ask whether `geodrop run` is at work
+    #[arg(long)]
+    ready: bool,
 
     #[command(flatten)]
     pins: PinOptions,
@@ -178,6 +183,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             }
         }
     }
+    let is_ready = status.running.iter().any(|one| one.owner.is_some());
     let mut warnings = status.warnings;
     warnings.extend(geoip.iter().filter_map(refused));
     let report = Report {
@@ -191,7 +197,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         write_report(&mut output, &report)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if arguments.ready && !is_ready {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// What is to be said of data that was fetched for a source in force, and refused.

@@ -46,7 +46,7 @@ pub(super) fn enable_gro(interface: &Interface) -> io::Result<()> {
     let result = unsafe {
         libc::ioctl(
             socket.as_fd().as_raw_fd(),
-            libc::SIOCETHTOOL,
+            libc::SIOCETHTOOL as libc::Ioctl,
             std::ptr::from_mut(&mut request),
         )
     };

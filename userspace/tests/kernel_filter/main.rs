@@ -10,6 +10,7 @@
 mod abandoned;
 mod clock;
 mod clsact;
+mod container;
 mod crashes;
 mod engines;
 mod exceptions;
@@ -19,6 +20,7 @@ mod hitless;
 mod host;
 mod interfaces;
 mod life;
+mod package;
 mod policy;
 mod privileges;
 mod reject;

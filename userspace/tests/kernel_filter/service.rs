@@ -21,7 +21,7 @@ fn packaging(file: &str) -> PathBuf {
 }
 
 /// The values that the unit gives to a key.
-fn unit(key: &str) -> Vec<String> {
+pub(crate) fn unit(key: &str) -> Vec<String> {
     let unit = fs::read_to_string(packaging("geodrop.service")).unwrap();
     let line = unit
         .lines()
@@ -68,28 +68,36 @@ impl Told {
     }
 }
 
-/// Starts what the unit starts.
-fn start(host: &Host, policy: &File, told: &Told) -> Run {
+/// What runs a program with the unit's capabilities alone, as words that go before it.
+pub(crate) fn bounded() -> Vec<String> {
     let capabilities: Vec<_> = unit("CapabilityBoundingSet")
         .iter()
         .map(|name| format!("+{}", name.strip_prefix("CAP_").unwrap().to_lowercase()))
         .collect();
     let bounds = format!("-all,{}", capabilities.join(","));
+    let words = [
+        "setpriv",
+        "--no-new-privs",
+        "--bounding-set",
+        &bounds,
+        "--inh-caps",
+        &bounds,
+    ];
+    words.map(str::to_owned).into()
+}
+
+/// Starts what the unit starts.
+fn start(host: &Host, policy: &File, told: &Told) -> Run {
     let mut line = unit("ExecStart").into_iter();
     assert_eq!(line.next().as_deref(), Some("/usr/bin/geodrop"));
     let arguments = line.map(|word| match word.as_str() {
         "/etc/geodrop/policy.toml" => policy.path().to_owned(),
         _ => word,
     });
-    let mut command = Command::new("setpriv");
+    let bounded = bounded();
+    let mut command = Command::new(&bounded[0]);
     command
-        .args([
-            "--no-new-privs",
-            "--bounding-set",
-            &bounds,
-            "--inh-caps",
-            &bounds,
-        ])
+        .args(&bounded[1..])
         .arg(env!("CARGO_BIN_EXE_geodrop"))
         .args(arguments)
         .arg("--pin-root")
@@ -155,6 +163,17 @@ fn the_manager_is_told_of_interfaces_that_are_waited_for() {
     host.plug_in();
     told.until("STATUS=filtering lo, server");
     assert!(!host.admits(BLOCKED));
+}
+
+#[test]
+fn a_probe_is_told_whether_a_process_looks_after_a_filter() {
+    let host = Host::new();
+    host.fail(1, &["status", "--ready"]);
+    let mut run = host.run(&["--keep"]);
+    host.succeed(&["status", "--ready"]);
+    run.kill();
+    assert!(!host.admits(BLOCKED));
+    host.fail(1, &["status", "--ready"]);
 }
 
 #[test]

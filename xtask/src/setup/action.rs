@@ -30,12 +30,22 @@ pub(crate) enum Action {
         /// The LLVM to build it against.
         llvm: u32,
     },
-    /// `cargo-fuzz`, which builds and runs fuzz targets.
-    CargoFuzz,
+    /// A subcommand of cargo, for the user.
+    Cargo(Subcommand),
+    /// The standard library of another target, for the host's toolchain of rustup.
+    RustupTarget(&'static str),
 }
 
-/// The `cargo-fuzz` that is installed where there is none.
-const CARGO_FUZZ: &str = "0.13.2";
+/// A subcommand of cargo that is installed where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Subcommand {
+    /// Its crate, which is also its program.
+    pub(crate) name: &'static str,
+    /// The version to install.
+    pub(crate) version: &'static str,
+    /// What that costs, roughly.
+    pub(crate) cost: &'static str,
+}
 
 /// A set of packages that serve one purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +60,10 @@ pub(crate) enum Packages {
     Llvm(u32),
     /// The filters of other makers that tests load what we export into.
     Filters,
+    /// The C library that programs can be linked with as a whole.
+    Musl,
+    /// Python, and what makes environments of its packages.
+    Python,
 }
 
 impl Packages {
@@ -63,6 +77,8 @@ impl Packages {
             Self::CCompilers => vec!["build-essential".to_owned()],
             Self::Llvm(llvm) => vec![format!("llvm-{llvm}-dev"), format!("libpolly-{llvm}-dev")],
             Self::Filters => ["nftables", "ipset", "iptables"].map(str::to_owned).into(),
+            Self::Musl => vec!["musl-tools".to_owned()],
+            Self::Python => vec!["python3-venv".to_owned()],
         }
     }
 
@@ -72,8 +88,9 @@ impl Packages {
             Self::Rust => "120 MB to download, 650 MB installed",
             Self::Clippy => "4 MB to download",
             Self::CCompilers => "up to 70 MB to download",
+            Self::Python => "up to 10 MB to download",
             Self::Llvm(_) => "100 MB to download, 650 MB installed",
-            Self::Filters => "1 MB to download",
+            Self::Filters | Self::Musl => "1 MB to download",
         }
     }
 }
@@ -102,7 +119,8 @@ impl fmt::Display for Action {
                 "bpf-linker {} built against LLVM {llvm}",
                 linker::VERSION
             ),
-            Self::CargoFuzz => write!(f, "cargo-fuzz {CARGO_FUZZ}"),
+            Self::Cargo(Subcommand { name, version, .. }) => write!(f, "{name} {version}"),
+            Self::RustupTarget(target) => write!(f, "rustup's standard library for {target}"),
         }
     }
 }
@@ -115,16 +133,17 @@ impl Action {
             Self::RustupNightly => "150 MB to download, 900 MB installed",
             Self::Apt { packages, .. } => packages.cost(),
             Self::Linker { .. } => "1 to 4 minutes",
-            Self::CargoFuzz => "1 to 2 minutes",
+            Self::Cargo(subcommand) => subcommand.cost,
+            Self::RustupTarget(_) => "40 MB to download",
         }
     }
 
     /// How long it may take before something else is tried.
     pub(crate) const fn limit(&self) -> Duration {
         let minutes = match self {
-            Self::RustupComponent(_) => 2,
+            Self::RustupComponent(_) | Self::RustupTarget(_) => 2,
             Self::RustupNightly => 5,
-            Self::Apt { .. } | Self::CargoFuzz => 8,
+            Self::Apt { .. } | Self::Cargo(_) => 8,
             Self::Linker { .. } => 15,
         };
         Duration::from_mins(minutes)
@@ -137,7 +156,8 @@ impl Action {
             Self::RustupNightly => format!("rustup-{NIGHTLY}"),
             Self::Apt { packages, .. } => format!("apt-{}", packages.names()[0]),
             Self::Linker { llvm } => format!("bpf-linker-llvm{llvm}"),
-            Self::CargoFuzz => "cargo-fuzz".to_owned(),
+            Self::Cargo(subcommand) => subcommand.name.to_owned(),
+            Self::RustupTarget(target) => format!("rustup-{target}"),
         }
     }
 
@@ -209,9 +229,12 @@ impl Action {
             Self::Linker { llvm } => {
                 vec![build_linker(*llvm, places).env("CARGO_TARGET_DIR", scratch)]
             }
-            Self::CargoFuzz => {
-                let install = ["install", "cargo-fuzz", "--locked", "--version", CARGO_FUZZ];
+            Self::Cargo(Subcommand { name, version, .. }) => {
+                let install = ["install", name, "--locked", "--version", version];
                 vec![Invocation::new("cargo", install).env("CARGO_TARGET_DIR", scratch)]
+            }
+            Self::RustupTarget(target) => {
+                vec![Invocation::new("rustup", ["target", "add", target])]
             }
         }
     }

@@ -28,7 +28,7 @@ use self::{
 };
 pub(crate) use self::{
     plan::Purpose,
-    programs::{ensure_filters, ensure_fuzzer},
+    programs::{ensure_filters, ensure_fuzzer, ensure_musl, ensure_packager, ensure_python},
 };
 use crate::{
     bounded::{self, Stop},

@@ -1,11 +1,13 @@
 //! Programs that some tasks run, besides what builds the kernel object.
 
-use anyhow::bail;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
 use geodrop_toolchain::Places;
 
 use super::{
     Consent,
-    action::{Action, Packages},
+    action::{Action, Packages, Subcommand},
     agree, perform,
 };
 use crate::workspace::Workspace;
@@ -34,8 +36,37 @@ const CPP: Needed = Needed {
 
 const CARGO_FUZZ: Needed = Needed {
     programs: &["cargo-fuzz"],
-    actions: [Action::CargoFuzz; 2],
+    actions: [Action::Cargo(Subcommand {
+        name: "cargo-fuzz",
+        version: "0.13.2",
+        cost: "1 to 2 minutes",
+    }); 2],
     by_hand: "cargo install cargo-fuzz --locked",
+};
+
+/// What makes packages of Debian.
+const CARGO_DEB: Needed = Needed {
+    programs: &["cargo-deb"],
+    actions: [Action::Cargo(Subcommand {
+        name: "cargo-deb",
+        version: "3.8.0",
+        cost: "2 to 4 minutes",
+    }); 2],
+    by_hand: "cargo install cargo-deb --locked",
+};
+
+/// What compiles C for programs that need no C library where they run.
+const MUSL: Needed = Needed {
+    programs: &["musl-gcc"],
+    actions: apt(Packages::Musl),
+    by_hand: "apt-get install musl-tools",
+};
+
+/// What packages of PyPI run in.
+const PYTHON: Needed = Needed {
+    programs: &["python3"],
+    actions: apt(Packages::Python),
+    by_hand: "apt-get install python3-venv",
 };
 
 /// Packages from apt's lists as they are; else after a refresh.
@@ -61,6 +92,51 @@ pub(crate) fn ensure_filters(workspace: &Workspace, consent: Consent) -> anyhow:
 pub(crate) fn ensure_fuzzer(workspace: &Workspace, consent: Consent) -> anyhow::Result<()> {
     CPP.ensure(workspace, consent)?;
     CARGO_FUZZ.ensure(workspace, consent)
+}
+
+/// Sees to it that packages of Debian can be made.
+pub(crate) fn ensure_packager(workspace: &Workspace, consent: Consent) -> anyhow::Result<()> {
+    CARGO_DEB.ensure(workspace, consent)
+}
+
+/// Sees to it that packages of PyPI can be used.
+pub(crate) fn ensure_python(workspace: &Workspace, consent: Consent) -> anyhow::Result<()> {
+    PYTHON.ensure(workspace, consent)
+}
+
+/// Sees to it that programs can be built for this target, whose C library is musl.
+pub(crate) fn ensure_musl(
+    workspace: &Workspace,
+    consent: Consent,
+    target: &'static str,
+) -> anyhow::Result<()> {
+    MUSL.ensure(workspace, consent)?;
+    if has_standard_library(workspace, target)? {
+        return Ok(());
+    }
+    let places = Places::from_env()?;
+    let action = Action::RustupTarget(target);
+    if places.program("rustup").is_some() {
+        eprintln!("To be installed: {action} ({})", action.cost());
+        agree(consent)?;
+        perform(&action, workspace, &places)?;
+    }
+    if !has_standard_library(workspace, target)? {
+        bail!(
+            "the host's Rust has no standard library for {target}, which `rustup target add {target}` installs; \
+             with --glibc none is needed"
+        );
+    }
+    Ok(())
+}
+
+/// Whether the host's compiler can build programs for this target.
+fn has_standard_library(workspace: &Workspace, target: &str) -> anyhow::Result<bool> {
+    let mut command = workspace.rustc();
+    command.args(["--print", "target-libdir", "--target", target]);
+    let output = command.output().context("cannot run rustc")?;
+    let directory = String::from_utf8_lossy(&output.stdout);
+    Ok(output.status.success() && Path::new(directory.trim()).is_dir())
 }
 
 impl Needed {

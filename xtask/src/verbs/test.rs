@@ -39,6 +39,7 @@ impl Args {
         setup::ensure(workspace, Purpose::Build, consent)?;
         if workspace::is_root() {
             setup::ensure_filters(workspace, consent)?;
+            setup::ensure_packager(workspace, consent)?;
             return workspace::run(workspace.cargo_for_host("test").args(&self.arguments));
         }
         let (kernel, others): (Vec<_>, _) = test_files(workspace)?
