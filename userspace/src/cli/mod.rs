@@ -24,6 +24,8 @@ mod run;
 mod signals;
 mod status;
 mod table;
+#[cfg(test)]
+mod tests;
 mod time;
 mod watch;
 mod words;
