@@ -1,11 +1,12 @@
 //! The package of Debian on a host: installed, upgraded while packets come, removed and purged.
 //!
 //! It is installed on a copy of this machine's files, which is gone with the test, and holds the program that the other tests
-//! run. The unit's own command line is run there, with this test as its manager.
+//! run, or that of `GEODROP_PREBUILT`, which is how `cargo xtask dist --check` tries what is handed out. The unit's own command
+//! line is run there, with this test as its manager.
 
 use std::{
     cell::RefCell,
-    fs,
+    env, fs,
     io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -31,11 +32,13 @@ const STATE: &str = "/var/lib/geodrop";
 fn package(revision: u32, directory: &Path) -> PathBuf {
     let output = directory.join(revision.to_string());
     let program = Path::new(env!("CARGO_BIN_EXE_geodrop"));
+    let tested = program.parent().unwrap().to_path_buf();
+    let prebuilt = env::var_os("GEODROP_PREBUILT").map_or(tested, PathBuf::from);
     let mut command = Command::new(env!("CARGO"));
     command
         .args(["run", "--quiet", "--package", "xtask", "--", "dist"])
         .args(["geodrop", "--format", "deb", "--prebuilt"])
-        .arg(program.parent().unwrap())
+        .arg(prebuilt)
         .args(["--revision", &revision.to_string(), "--output"])
         .arg(&output);
     assert_success(&command.output().unwrap());

@@ -24,6 +24,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask dist                      all of it, into target/dist
+  cargo xtask dist --check              and try the package of geodrop on a copy of this machine; needs root
   cargo xtask dist --glibc              linked with the C library of this machine, for machines like it
   cargo xtask dist geodrop --format deb --prebuilt target/debug --output /tmp/packages";
 
@@ -52,6 +53,9 @@ pub(crate) struct Args {
     /// How often this version was packaged
     #[arg(long, value_name = "N", default_value_t = 1)]
     revision: u32,
+    /// Try to install, run, upgrade and purge the package of geodrop; needs root
+    #[arg(long)]
+    check: bool,
     /// Where to put them [default: dist in the target directory]
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -151,6 +155,9 @@ impl Args {
                 workspace::size(&package)?
             );
         }
+        if self.check {
+            check(&built, workspace)?;
+        }
         Ok(())
     }
 
@@ -217,6 +224,15 @@ impl Args {
         let path = String::from_utf8(printed.stdout).context("cargo deb prints no path")?;
         Ok(PathBuf::from(path.trim()))
     }
+}
+
+/// Has the package test try these programs.
+fn check(built: &Path, workspace: &Workspace) -> anyhow::Result<()> {
+    let mut test = workspace.cargo();
+    test.args(["test", "--package", "geodrop", "--test", "kernel_filter"])
+        .args(["--", "package::"])
+        .env("GEODROP_PREBUILT", fs::canonicalize(built)?);
+    workspace::run(&mut test)
 }
 
 /// A directory laid out as cargo's target directory, with all that packages hold and the repository has not.
