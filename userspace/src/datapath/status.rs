@@ -64,16 +64,16 @@ impl Status {
         let mut status = Self::default();
         for place in root.places()? {
             match interface_of(root, &place)? {
-                Some(interface) => status.add(&place, interface),
+                Some(interface) => status.add(&place, &interface),
                 None => status.warn_of_absent(&place),
             }
         }
         Ok(status)
     }
 
-    fn add(&mut self, place: &Place, interface: Interface) {
+    fn add(&mut self, place: &Place, interface: &Interface) {
         let name = &interface.name;
-        match Running::read(place, &interface) {
+        match Running::read(place, interface) {
             Ok(Some(running)) => self.running.push(running),
             // It was detached just now.
             Ok(None) if !place.directory().exists() => {}

@@ -50,7 +50,7 @@ impl Text {
     ) -> io::Result<()> {
         if !self.begun {
             self.begun = true;
-            self.line(output, HEAD.map(str::to_owned), Style::new())?;
+            self.line(output, &HEAD.map(str::to_owned), Style::new())?;
         }
         let local = event.time.to_zoned(self.zone.clone());
         let cells = [
@@ -61,13 +61,13 @@ impl Text {
             verdict(event),
             interface.name.clone(),
         ];
-        self.line(output, cells, colour(event))
+        self.line(output, &cells, colour(event))
     }
 
     fn line(
         &mut self,
         output: &mut impl Write,
-        cells: [String; COLUMNS],
+        cells: &[String; COLUMNS],
         verdict: Style,
     ) -> io::Result<()> {
         for (index, (cell, width)) in cells.iter().zip(&mut self.widths).enumerate() {
