@@ -12,6 +12,7 @@ mod clock;
 mod clsact;
 mod container;
 mod crashes;
+mod documents;
 mod engines;
 mod exceptions;
 mod failures;
