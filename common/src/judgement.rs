@@ -116,19 +116,20 @@ where
     R: Rules + ?Sized,
 {
     // Whole on each way: of a value that only one of them has, the other one has none, and the compiler may move it
-    // about all the same, which the verifier refuses.
-    let (exception, entry, ip) = match Source::of(frame) {
+    // about all the same, which the verifier refuses. An exception is looked for last, as the verifier would go all ways
+    // through a table anew for each of its answers.
+    let (entry, exception, ip) = match Source::of(frame) {
         Source::Ipv4 { address, header } => (
-            rules.exception(address.into()),
             rules.entry(rules.ipv4(address)),
+            rules.exception(address.into()),
             IpHeader {
                 family: Family::Ipv4,
                 offset: header,
             },
         ),
         Source::Ipv6 { address, header } => (
-            rules.exception(address.into()),
             rules.entry_of_ipv6(address),
+            rules.exception(address.into()),
             IpHeader {
                 family: Family::Ipv6,
                 offset: header,

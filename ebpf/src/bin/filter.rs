@@ -136,9 +136,11 @@ fn geodrop_frags(context: XdpContext) -> u32 {
     if trial_is_over() {
         return give_way(&context, xdp_action::XDP_PASS);
     }
-    let frame = Packet::of_several_buffers(&context);
-    let packet = FarPacket::of(&context, frame.length());
-    filter_or_answer(&context, &frame, packet)
+    let length = Packet::of_several_buffers(&context).length();
+    // It holds no pointer into the packet: the verifier would go all ways behind a lookup anew for each depth of VLAN tags,
+    // as it knows more or less of the packet then.
+    let frame = NearPacket::of(&context, length);
+    filter_or_answer(&context, &frame, FarPacket::of(&context, length))
 }
 
 /// The same for loaders without `CAP_PERFMON`.
