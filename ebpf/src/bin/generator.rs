@@ -13,7 +13,7 @@
 use aya_ebpf::{
     Global,
     bindings::xdp_action,
-    helpers::{bpf_redirect, bpf_xdp_adjust_tail, bpf_xdp_store_bytes},
+    helpers::{bpf_ktime_get_ns, bpf_redirect, bpf_xdp_adjust_tail, bpf_xdp_store_bytes},
     macros::{map, xdp},
     maps::{Array, PerCpuArray},
     programs::XdpContext,
@@ -22,19 +22,25 @@ use geodrop_ebpf::packet::Packet;
 
 /// What differs between frames. The loader sets how many of these there are: a power of two.
 ///
-/// Of IPv6 a source address in network order. Of IPv4 the checksum of the IP header and the source address, as they follow one
-/// another in it; then, where frames are of several lengths, the total length and that of the UDP datagram; all of these in
-/// network order; then by how many bytes the frame is shorter than the longest, in the machine's order.
+/// Of IPv6 a source address in network order. Of IPv4 four source addresses for four frames, as what the generator reads takes
+/// the caches from whoever is measured; but where frames are of several lengths, the checksum of the IP header and the source
+/// address, as they follow one another in it; then the total length and that of the UDP datagram; all of these in network order;
+/// then by how many bytes the frame is shorter than the longest, in the machine's order.
 #[map]
 static SOURCES: Array<[u8; 16]> = Array::with_max_entries(1, 0);
 
-/// The number of runs on this CPU.
+/// The number of frames made on this CPU.
 #[map]
 static RUNS: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 
 /// The number of sources less one: a mask. Set before the program is loaded.
 #[unsafe(no_mangle)]
 static SOURCE_MASK: Global<u32> = Global::new(0);
+
+/// The sum of the words of an IPv4 header but for its checksum and its source address, in the machine's order; where frames
+/// are of one length. Set before the program is loaded.
+#[unsafe(no_mangle)]
+static HEADER_SUM: Global<u32> = Global::new(0);
 
 /// 4 or 6: the IP version of the frame, which says where its source address stands.
 #[unsafe(no_mangle)]
@@ -47,6 +53,17 @@ static MIXED: Global<u8> = Global::new(0);
 /// The interface to send from; 0 where frames are made and go nowhere.
 #[unsafe(no_mangle)]
 static INTERFACE: Global<u32> = Global::new(0);
+
+/// How many nanoseconds are between two frames of a CPU; 0 for frames as fast as they go. Set before the program is loaded.
+#[unsafe(no_mangle)]
+static INTERVAL: Global<u64> = Global::new(0);
+
+/// When the next frame of this CPU is due, in nanoseconds of `bpf_ktime_get_ns`.
+#[map]
+static DUE: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// How late a frame may be and still be sent, in nanoseconds: what one batch may hold up.
+const LATEST: u64 = 1_000_000;
 
 /// The frame as it is to be sent, but for its source.
 #[map]
@@ -77,12 +94,17 @@ fn generate(context: XdpContext) -> u32 {
 
 #[inline(always)]
 fn send(context: &XdpContext) -> Option<u32> {
+    if INTERVAL.load() != 0 && !is_due()? {
+        return Some(xdp_action::XDP_DROP);
+    }
     let run = RUNS.get_ptr_mut(0)?;
     // SAFETY: this CPU's element of a one-element array that lives as long as the program; test runs on one
     // CPU follow one another.
     let run = unsafe { &mut *run };
-    let source = SOURCES.get(*run & SOURCE_MASK.load())?;
+    let number = *run & SOURCE_MASK.load();
     *run = run.wrapping_add(1);
+    let is_compact = IP_VERSION.load() == 4 && MIXED.load() == 0;
+    let source = SOURCES.get(if is_compact { number / 4 } else { number })?;
 
     if FRAME_LENGTH.load() != 0 {
         renew(context)?;
@@ -92,7 +114,14 @@ fn send(context: &XdpContext) -> Option<u32> {
         shorten(context, u16::from_ne_bytes([a, b]))?;
     }
     let packet = Packet::of_one_buffer(context);
-    if IP_VERSION.load() == 4 {
+    if is_compact {
+        let addresses = source.as_ptr().cast::<u32>();
+        // SAFETY: there are four addresses in an element, which is aligned to 8 bytes.
+        let address = unsafe { *addresses.wrapping_add(number as usize % 4) };
+        let [a, b, c, d] = address.to_ne_bytes();
+        let [e, f] = checksum(address).to_ne_bytes();
+        packet.write(IPV4_CHECKSUM, [e, f, a, b, c, d])?;
+    } else if IP_VERSION.load() == 4 {
         packet.write(IPV4_CHECKSUM, *source.first_chunk::<6>()?)?;
     } else {
         packet.write(IPV6_SOURCE, *source)?;
@@ -108,6 +137,35 @@ fn send(context: &XdpContext) -> Option<u32> {
     // SAFETY: the helper takes numbers only, and refuses an interface that does not exist.
     let action = unsafe { bpf_redirect(INTERFACE.load(), 0) };
     u32::try_from(action).ok()
+}
+
+/// The checksum of an IPv4 header with this source address (RFC 1071): sums are the same in either order of bytes.
+#[inline(always)]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a header adds up to less than 2^20, so folding twice leaves 16 bits"
+)]
+fn checksum(address: u32) -> u16 {
+    let sum = HEADER_SUM.load() + (address & 0xffff) + (address >> 16);
+    let folded = (sum & 0xffff) + (sum >> 16);
+    !((folded + (folded >> 16)) as u16)
+}
+
+/// Whether it is time for the next frame: one in an interval. Those that are late follow at once.
+#[inline(always)]
+fn is_due() -> Option<bool> {
+    let due = DUE.get_ptr_mut(0)?;
+    // SAFETY: this CPU's element of a one-element array that lives as long as the program; test runs on one
+    // CPU follow one another.
+    let due = unsafe { &mut *due };
+    // SAFETY: the helper takes nothing.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if now < *due {
+        return Some(false);
+    }
+    let earliest = now.saturating_sub(LATEST);
+    *due = if *due > earliest { *due } else { earliest } + INTERVAL.load();
+    Some(true)
 }
 
 /// Cuts bytes off at the end. The kernel gives the next run the whole frame again.

@@ -12,7 +12,7 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader, Pod, TestRun as _, TestRunAttrs, TestRunOptions,
-    maps::{Array, MapData},
+    maps::{Array, MapData, PerCpuArray},
     programs::{ProgramError, Xdp},
     sys::SyscallError,
 };
@@ -41,6 +41,8 @@ const FIRST_CHUNK: u32 = 1 << 16;
 const LEAST_CHUNK: u128 = 1 << 14;
 /// The most frames in a call: a few seconds of work.
 const MOST_CHUNK: u128 = 1 << 22;
+/// The same where most of them are not due: they are made in vain.
+const MOST_PACED_CHUNK: u128 = 1 << 25;
 
 /// The shortest frame of Ethernet, and the longest that carries 1500 bytes; without the four bytes of the checksum that no
 /// virtual interface has.
@@ -66,6 +68,9 @@ pub struct Frames<'a> {
     pub renewed: bool,
     /// They are made and go nowhere: what that takes is the generator's own share.
     pub dropped: bool,
+    /// How much time is between two frames, at least; none for frames as fast as they go. A core that waits for the next one is
+    /// busy, and the frames that a [`Burst`] has are turns at which one may have been due: [`Generator::sent`] counts those that were.
+    pub interval: Duration,
 }
 
 /// When a burst ends: at whichever is reached first.
@@ -109,6 +114,7 @@ pub struct Generator<'a> {
     end: &'a End,
     ebpf: Ebpf,
     frame: Vec<u8>,
+    most_chunk: u128,
 }
 
 impl<'a> Generator<'a> {
@@ -131,13 +137,19 @@ impl<'a> Generator<'a> {
             [first, ..] if given <= MOST_SOURCES => (*first).into(),
             _ => return Err(TestbedError::Sources { given }),
         };
-        #[allow(clippy::cast_possible_truncation, reason = "at most 2^20")]
-        let slots = given.next_power_of_two() as u32;
         let version: u8 = if A::WIDTH == 32 { 4 } else { 6 };
         let is_mixed = frames
             .lengths
             .iter()
             .any(|length| *length != frames.lengths[0]);
+        let in_a_slot = if version == 4 && !is_mixed {
+            SLOT / 4
+        } else {
+            1
+        };
+        let numbers = given.next_power_of_two().max(in_a_slot);
+        #[allow(clippy::cast_possible_truncation, reason = "at most 2^20")]
+        let (slots, mask) = ((numbers / in_a_slot) as u32, numbers as u32 - 1);
 
         let frame = longest_frame(first, frames.lengths)?;
         if is_mixed && version == 6 || frames.renewed && (is_mixed || frame.len() > RENEWED_FRAME) {
@@ -149,12 +161,15 @@ impl<'a> Generator<'a> {
         } else {
             end.interface.index
         };
+        let interval = u64::try_from(frames.interval.as_nanos()).unwrap_or(u64::MAX);
         let failed = "loading";
         let mut ebpf = EbpfLoader::new()
-            .override_global("SOURCE_MASK", &(slots - 1), true)
+            .override_global("SOURCE_MASK", &mask, true)
+            .override_global("HEADER_SUM", &header_sum(&frame), true)
             .override_global("IP_VERSION", &version, true)
             .override_global("MIXED", &u8::from(is_mixed), true)
             .override_global("INTERFACE", &interface, true)
+            .override_global("INTERVAL", &interval, true)
             .override_global("FRAME_LENGTH", &u32::try_from(length).unwrap_or(0), true)
             .map_max_entries("SOURCES", slots)
             .load(object::GENERATOR)
@@ -162,10 +177,17 @@ impl<'a> Generator<'a> {
         let mut array = map_mut::<[u8; SLOT]>(&mut ebpf, "SOURCES")?;
         let lengths = frames.lengths.iter().cycle();
         let mut lengths = lengths.map(|length| usize::from(*length));
-        for (number, source) in (0..slots).zip(sources.iter().cycle()) {
-            let length = lengths.next().unwrap_or(frame.len());
+        let mut sources = sources.iter().cycle();
+        for number in 0..slots {
+            let slot = if in_a_slot > 1 {
+                several(sources.by_ref().take(in_a_slot))
+            } else {
+                let length = lengths.next().unwrap_or(frame.len());
+                let source = sources.by_ref().take(1);
+                source.fold([0; SLOT], |_, source| slot(&frame, *source, length))
+            };
             array
-                .set(number, slot(&frame, *source, length), 0)
+                .set(number, slot, 0)
                 .map_err(TestbedError::generator(FILLING))?;
         }
         let mut whole = [0; RENEWED_FRAME];
@@ -178,7 +200,33 @@ impl<'a> Generator<'a> {
         program_mut(&mut ebpf)?
             .load()
             .map_err(TestbedError::generator(failed))?;
-        Ok(Self { end, ebpf, frame })
+        Ok(Self {
+            end,
+            ebpf,
+            frame,
+            most_chunk: if interval == 0 {
+                MOST_CHUNK
+            } else {
+                MOST_PACED_CHUNK
+            },
+        })
+    }
+
+    /// How many frames were made so far, on all cores; it begins anew at 2^32 of a core.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not say.
+    pub fn sent(&self) -> Result<u64, TestbedError> {
+        let reading = "reading the maps of";
+        let map = self
+            .ebpf
+            .map("RUNS")
+            .ok_or(Missing("map `RUNS`"))
+            .map_err(TestbedError::generator(reading))?;
+        let runs = PerCpuArray::<_, u32>::try_from(map).and_then(|runs| runs.get(&0, 0));
+        let runs = runs.map_err(TestbedError::generator(reading))?;
+        Ok(runs.iter().map(|runs| u64::from(*runs)).sum())
     }
 
     /// Sends frames until a limit is reached, from one core. When it returns, all of them have been received or
@@ -207,7 +255,8 @@ impl<'a> Generator<'a> {
                 let each = program.test_run(options).map_err(refused)?.duration;
                 burst.frames += u64::from(repeat);
                 burst.time += each * repeat;
-                chunk = chunk_of(limit.time.saturating_sub(start.elapsed()), each);
+                let left = limit.time.saturating_sub(start.elapsed());
+                chunk = chunk_of(left, each, self.most_chunk);
             }
             Ok(burst)
         })?
@@ -225,11 +274,9 @@ fn stay_on_this_core() -> io::Result<()> {
 }
 
 /// How many frames take so much time, if each one takes so much.
-fn chunk_of(time: Duration, each: Duration) -> u32 {
+fn chunk_of(time: Duration, each: Duration, most: u128) -> u32 {
     let frames = time.as_nanos() / each.as_nanos().max(1);
-    #[allow(clippy::cast_possible_truncation, reason = "at most 2^22")]
-    let chunk = frames.clamp(LEAST_CHUNK, MOST_CHUNK) as u32;
-    chunk
+    u32::try_from(frames.clamp(LEAST_CHUNK, most)).unwrap_or(u32::MAX)
 }
 
 /// A frame from a source of the longest of some lengths, of which none is a frame without padding.
@@ -286,6 +333,27 @@ fn slot<A: Address>(frame: &[u8], source: A, length: usize) -> [u8; SLOT] {
     slot[8..10].copy_from_slice(&bytes(length - UDP).to_be_bytes());
     slot[14..16].copy_from_slice(&bytes(frame.len() - length).to_ne_bytes());
     slot
+}
+
+/// The octets of several IPv4 addresses, one after the other.
+fn several<'a, A: Address>(sources: impl Iterator<Item = &'a A>) -> [u8; SLOT] {
+    let mut slot = [0; SLOT];
+    for (place, source) in slot.chunks_exact_mut(4).zip(sources) {
+        for (place, octet) in place.iter_mut().zip(source.octets().as_ref()) {
+            *place = *octet;
+        }
+    }
+    slot
+}
+
+/// The sum of the words of a frame's IPv4 header, but for its checksum and its source address, in the machine's order. Of IPv6 it
+/// is of no use.
+fn header_sum(frame: &[u8]) -> u32 {
+    let words = frame[IP..UDP].chunks_exact(2).enumerate();
+    words
+        .filter(|(place, _)| !matches!(place, 5..=7))
+        .map(|(_, pair)| u32::from(u16::from_ne_bytes([pair[0], pair[1]])))
+        .sum()
 }
 
 /// The checksum of an IPv4 header whose own place for it is zero (RFC 1071).
@@ -382,7 +450,13 @@ mod tests {
 
     #[test]
     fn a_chunk_fills_the_time_that_is_left() {
-        let chunk = |time, each| chunk_of(Duration::from_millis(time), Duration::from_nanos(each));
+        let chunk = |time, each| {
+            chunk_of(
+                Duration::from_millis(time),
+                Duration::from_nanos(each),
+                MOST_CHUNK,
+            )
+        };
         assert_eq!(chunk(500, 500), 1_000_000);
         assert_eq!(chunk(0, 500), 1 << 14);
         assert_eq!(chunk(60_000, 500), 1 << 22);

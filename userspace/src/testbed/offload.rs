@@ -9,8 +9,12 @@ use rustix::net::{AddressFamily, SocketType};
 
 use crate::datapath::interface::Interface;
 
-/// `ETHTOOL_SGRO` of `include/uapi/linux/ethtool.h`.
-const SET_GRO: u32 = 0x2c;
+/// `ETHTOOL_SGRO` of `include/uapi/linux/ethtool.h`, for generic receive offload.
+pub(super) const GRO: u32 = 0x2c;
+/// `ETHTOOL_STSO`, for TCP segmentation offload.
+pub(super) const TSO: u32 = 0x1f;
+/// `ETHTOOL_SGSO`, for generic segmentation offload.
+pub(super) const GSO: u32 = 0x24;
 
 /// `struct ethtool_value` of `include/uapi/linux/ethtool.h`.
 #[repr(C)]
@@ -19,11 +23,11 @@ struct EthtoolValue {
     data: u32,
 }
 
-/// Switches generic receive offload on, for an interface of this thread's network namespace.
-pub(super) fn enable_gro(interface: &Interface) -> io::Result<()> {
+/// Switches an offload, by the command that sets it, on or off for an interface of this thread's network namespace.
+pub(super) fn set(interface: &Interface, offload: u32, on: bool) -> io::Result<()> {
     let mut value = EthtoolValue {
-        command: SET_GRO,
-        data: 1,
+        command: offload,
+        data: on.into(),
     };
     let mut name = [0; libc::IFNAMSIZ];
     // The last byte stays zero: the kernel wants a terminated string.
@@ -42,7 +46,7 @@ pub(super) fn enable_gro(interface: &Interface) -> io::Result<()> {
     };
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None)?;
     // SAFETY: SIOCETHTOOL takes a pointer to an `ifreq` whose data points at the command's structure, which
-    // for ETHTOOL_SGRO is an `ethtool_value`. Both are live and exclusively ours until the call returns.
+    // for the commands above is an `ethtool_value`. Both are live and exclusively ours until the call returns.
     let result = unsafe {
         libc::ioctl(
             socket.as_fd().as_raw_fd(),

@@ -228,11 +228,29 @@ impl End {
     }
 
     fn enable_gro(&self) -> Result<(), TestbedError> {
-        self.run(|| offload::enable_gro(&self.interface))?
+        self.run(|| offload::set(&self.interface, offload::GRO, true))?
             .map_err(TestbedError::system(format!(
                 "switching GRO on for {}",
                 self.interface.name
             )))
+    }
+
+    /// Lets TCP hand packets to the interface as they are on a cable, and not many in one. With an XDP program in native mode at
+    /// the other end that is so in any case.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn disable_segmentation(&self) -> Result<(), TestbedError> {
+        self.run(|| {
+            [offload::TSO, offload::GSO]
+                .into_iter()
+                .try_for_each(|offload| offload::set(&self.interface, offload, false))
+        })?
+        .map_err(TestbedError::system(format!(
+            "switching segmentation off for {}",
+            self.interface.name
+        )))
     }
 
     /// Waits until the interface can send.
