@@ -23,11 +23,9 @@ use std::{
 };
 
 use criterion::{Criterion, SamplingMode};
-use geodrop::{
-    geoip::{self, Regions},
-    table::Engine,
-};
+use geodrop::table::Engine;
 use geodrop_bench::{
+    basis::Basis,
     built::{Built, ENGINES, memory, time_to_free},
     call::Purpose,
     family::Family,
@@ -41,23 +39,23 @@ fn main() -> ExitCode {
         return status;
     }
     let mut criterion = settings::criterion(200, 1_000);
-    let regions = geoip::builtin().expect("reading the built-in data").regions;
+    let basis = Basis::builtin().expect("reading the built-in data");
     println!("Memory of the kernel that a table takes, KiB; of lpm, its entries alone\n");
-    bench_family::<Ipv4Addr>(&mut criterion, purpose, &regions);
-    bench_family::<Ipv6Addr>(&mut criterion, purpose, &regions);
+    bench_family::<Ipv4Addr>(&mut criterion, purpose, &basis);
+    bench_family::<Ipv6Addr>(&mut criterion, purpose, &basis);
     criterion.final_summary();
     ExitCode::SUCCESS
 }
 
 /// Measures the tables of one family.
-fn bench_family<A: Family>(criterion: &mut Criterion, purpose: Purpose, regions: &Regions) {
-    let real = real_prefixes::<A>(regions);
+fn bench_family<A: Family>(criterion: &mut Criterion, purpose: Purpose, basis: &Basis) {
+    let real = real_prefixes::<A>(basis.regions());
     let tables: &[Table] = match purpose {
         Purpose::Measure => &Table::ALL,
         Purpose::Try => &[Table::Countries(Countries::China)],
     };
     for &table in tables {
-        let ranges = table.ranges(regions, &real);
+        let ranges = table.ranges(basis, &real);
         for engine in ENGINES {
             let name = format!("{} {}", A::NAME, table.name());
             let built = Built::new(engine, &ranges).expect("a table within bounds");

@@ -24,8 +24,8 @@ use std::{
 };
 
 use criterion::{Criterion, Throughput};
-use geodrop::geoip::{self, Regions};
 use geodrop_bench::{
+    basis::Basis,
     built::time_to_free,
     call::Purpose,
     costs::Costs,
@@ -54,10 +54,10 @@ fn main() -> ExitCode {
     }
     let mut criterion = settings::criterion(200, 600);
     stay_on_this_cpu().expect("staying on one CPU");
-    let regions = geoip::builtin().expect("reading the built-in data").regions;
+    let basis = Basis::builtin().expect("reading the built-in data");
     let mut costs = Vec::new();
-    bench_family::<Ipv4Addr>(&mut criterion, purpose, &regions, &mut costs);
-    bench_family::<Ipv6Addr>(&mut criterion, purpose, &regions, &mut costs);
+    bench_family::<Ipv4Addr>(&mut criterion, purpose, &basis, &mut costs);
+    bench_family::<Ipv6Addr>(&mut criterion, purpose, &basis, &mut costs);
     criterion.final_summary();
     if purpose == Purpose::Measure {
         print(&costs);
@@ -69,16 +69,16 @@ fn main() -> ExitCode {
 fn bench_family<A: Family>(
     criterion: &mut Criterion,
     purpose: Purpose,
-    regions: &Regions,
+    basis: &Basis,
     costs: &mut Vec<Case>,
 ) {
-    let real = real_prefixes::<A>(regions);
+    let real = real_prefixes::<A>(basis.regions());
     for table in Table::ALL {
         // A million prefixes take seconds to build, and what works of 100,000 of them works of these.
         if purpose == Purpose::Try && table == Table::Million {
             continue;
         }
-        let ranges = table.ranges(regions, &real);
+        let ranges = table.ranges(basis, &real);
         let tables = Tables::new(&ranges).expect("building the tables");
         let mut lookups =
             Lookups::load(&tables, traffic::COUNT, Privilege::Full).expect("loading the programs");

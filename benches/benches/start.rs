@@ -27,12 +27,12 @@ use geodrop::{
         DatapathError, ModeChoice, NewLink,
         generation::{Generation, Plan},
     },
-    geoip::{self, Regions},
+    geoip,
     policy::Ruleset,
     table::Engine,
     testbed::veth::{End, Settings, Veth},
 };
-use geodrop_bench::{built::Built, call::Purpose, measure::timed, tables::Countries};
+use geodrop_bench::{basis::Basis, built::Built, call::Purpose, measure::timed, tables::Countries};
 
 fn main() -> ExitCode {
     let purpose = Purpose::of_this_process();
@@ -41,23 +41,23 @@ fn main() -> ExitCode {
     }
     let mut criterion = settings::criterion(500, 2_000);
     let veth = Veth::new(Settings::default()).expect("making a veth pair");
-    let regions = geoip::builtin().expect("reading the built-in data").regions;
+    let basis = Basis::builtin().expect("reading the built-in data");
     criterion.bench_function("start/decode", |bencher| {
         bencher.iter_with_large_drop(geoip::builtin);
     });
     for table in Countries::ALL {
-        bench(&mut criterion, table, &regions, &veth.server);
+        bench(&mut criterion, table, &basis, &veth.server);
     }
     criterion.final_summary();
     ExitCode::SUCCESS
 }
 
 /// Measures the start of a filter with one table.
-fn bench(criterion: &mut Criterion, table: Countries, regions: &Regions, server: &End) {
-    let ruleset = table.ruleset(regions);
+fn bench(criterion: &mut Criterion, table: Countries, basis: &Basis, server: &End) {
+    let ruleset = basis.ruleset(table);
     // Ten starts of the one and of the other: more would take minutes.
     let (parts, starts) = match table {
-        Countries::China => (Duration::from_secs(2), Duration::from_secs(2)),
+        Countries::China | Countries::Own => (Duration::from_secs(2), Duration::from_secs(2)),
         Countries::World => (Duration::from_secs(4), Duration::from_secs(20)),
     };
     let mut group = criterion.benchmark_group(format!("start/{}", table.name()));
@@ -65,7 +65,7 @@ fn bench(criterion: &mut Criterion, table: Countries, regions: &Regions, server:
         .sampling_mode(SamplingMode::Flat)
         .measurement_time(parts);
     group.bench_function("resolve", |bencher| {
-        bencher.iter_with_large_drop(|| table.ruleset(regions));
+        bencher.iter_with_large_drop(|| basis.ruleset(table));
     });
     group.bench_function("build", |bencher| {
         bencher.iter_with_large_drop(|| {
@@ -111,7 +111,7 @@ fn attach(generation: &Generation, server: &End) -> Result<NewLink, DatapathErro
 }
 
 fn start(table: Countries, server: &End) -> Result<(NewLink, Generation), DatapathError> {
-    let regions = geoip::builtin().expect("reading the built-in data").regions;
-    let generation = load(&table.ruleset(&regions))?;
+    let basis = Basis::builtin().expect("reading the built-in data");
+    let generation = load(&basis.ruleset(table))?;
     Ok((attach(&generation, server)?, generation))
 }

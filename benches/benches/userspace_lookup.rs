@@ -23,11 +23,9 @@ use std::{
 };
 
 use criterion::{Criterion, SamplingMode, Throughput};
-use geodrop::{
-    geoip::{self, Regions},
-    table::lpm,
-};
+use geodrop::table::lpm;
 use geodrop_bench::{
+    basis::Basis,
     call::Purpose,
     tables::{Countries, Table, real_prefixes},
     traffic::Traffic,
@@ -41,10 +39,10 @@ const ADDRESSES: u32 = 1 << 18;
 fn main() {
     let purpose = Purpose::of_this_process();
     let mut criterion = settings::criterion(100, 400);
-    let regions = geoip::builtin().expect("reading the built-in data").regions;
+    let basis = Basis::builtin().expect("reading the built-in data");
     let mut built = Vec::new();
-    bench_family::<Ipv4Addr>(&mut criterion, purpose, &regions, &mut built);
-    bench_family::<Ipv6Addr>(&mut criterion, purpose, &regions, &mut built);
+    bench_family::<Ipv4Addr>(&mut criterion, purpose, &basis, &mut built);
+    bench_family::<Ipv6Addr>(&mut criterion, purpose, &basis, &mut built);
     criterion.final_summary();
     if purpose == Purpose::Measure {
         println!("Time to build a table, milliseconds, once");
@@ -58,10 +56,10 @@ fn main() {
 fn bench_family<A: Bits>(
     criterion: &mut Criterion,
     purpose: Purpose,
-    regions: &Regions,
+    basis: &Basis,
     built: &mut Vec<(String, Duration)>,
 ) {
-    let real = real_prefixes::<A>(regions);
+    let real = real_prefixes::<A>(basis.regions());
     let (tables, addresses): (&[Table], _) = match purpose {
         Purpose::Measure => (&Table::ALL, ADDRESSES),
         Purpose::Try => (
@@ -70,7 +68,7 @@ fn bench_family<A: Bits>(
         ),
     };
     for &table in tables {
-        let ranges = table.ranges(regions, &real);
+        let ranges = table.ranges(basis, &real);
         let entries = lpm::prefixes(&ranges);
         let data = Data {
             ranges: &ranges,

@@ -55,21 +55,23 @@ pub const ROWS: usize = 8;
 /// What the geometric mean of the rows that have a goal is to be at least.
 pub const GEOMETRIC_MEAN: f64 = 20.0;
 
-/// How much memory of the kernel the tables of both families may take.
+/// How much memory of the kernel the tables of both families may take; `None` where there is no goal.
 #[must_use]
-pub const fn memory(countries: Countries) -> u64 {
+pub const fn memory(countries: Countries) -> Option<u64> {
     match countries {
-        Countries::China => 2 << 20,
-        Countries::World => 24 << 20,
+        Countries::China => Some(2 << 20),
+        Countries::World => Some(24 << 20),
+        Countries::Own => None,
     }
 }
 
-/// How long it may take from the ranges of both families to tables in the kernel.
+/// How long it may take from the ranges of both families to tables in the kernel; `None` where there is no goal.
 #[must_use]
-pub const fn ready(countries: Countries) -> Duration {
+pub const fn ready(countries: Countries) -> Option<Duration> {
     match countries {
-        Countries::China => Duration::from_millis(10),
-        Countries::World => Duration::from_millis(150),
+        Countries::China => Some(Duration::from_millis(10)),
+        Countries::World => Some(Duration::from_millis(150)),
+        Countries::Own => None,
     }
 }
 

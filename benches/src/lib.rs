@@ -25,6 +25,7 @@
 //! Two stand on this library: the program `geodrop-bench`, and the benches of `cargo bench`, each described at the
 //! head of its file in `benches/`. Results of whole runs are kept in `runs/`.
 
+pub mod basis;
 pub mod built;
 pub mod call;
 pub mod compare;

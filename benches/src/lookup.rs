@@ -205,8 +205,8 @@ impl TableRow {
             Table::Countries(countries) if engine == Engine::default() => Some(countries),
             _ => None,
         };
-        let ready_target_ms = goal.map(|countries| milliseconds(goals::ready(countries)));
-        let memory_target_bytes = goal.map(goals::memory);
+        let ready_target_ms = goal.and_then(goals::ready).map(milliseconds);
+        let memory_target_bytes = goal.and_then(goals::memory);
         Some(Self {
             table: table.name().to_owned(),
             engine: engine.to_string(),

@@ -5,25 +5,25 @@
 //!
 //! [`synthetic`]: crate::synthetic
 
-use geodrop::{
-    geoip::Regions,
-    policy::{Classified, CountryRule, Policy, Ruleset},
-    range::Prefix,
-};
+use geodrop::{geoip::Regions, policy::Classified, range::Prefix};
 
-use crate::{family::Family, synthetic};
+use clap::ValueEnum;
 
-/// A table of the built-in data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use crate::{basis::Basis, family::Family, synthetic};
+
+/// A table of GeoIP data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Countries {
     /// CN, HK and MO are blocked: each is a class, and what is in none of them is in no range.
     China,
     /// Every country is a class of its own: some 250, and nearly every address is in a range.
     World,
+    /// What the policy that is measured in their place says.
+    Own,
 }
 
 impl Countries {
-    /// All tables of the built-in data.
+    /// The tables that are measured where no policy is given.
     pub const ALL: [Self; 2] = [Self::China, Self::World];
 
     /// The name, as it stands in the names of benches.
@@ -32,33 +32,15 @@ impl Countries {
         match self {
             Self::China => "CN-HK-MO",
             Self::World => "world",
+            Self::Own => "own",
         }
-    }
-
-    /// The policy that makes the table. That of the world admits no country: each is dropped, and each is
-    /// counted apart from all others.
-    #[must_use]
-    pub fn policy(self) -> Policy {
-        match self {
-            Self::China => Policy::default(),
-            Self::World => Policy {
-                countries: CountryRule::Only([].into()),
-                ..Policy::default()
-            },
-        }
-    }
-
-    /// The table's ranges and classes.
-    #[must_use]
-    pub fn ruleset(self, regions: &Regions) -> Ruleset {
-        Ruleset::new(&self.policy(), regions)
     }
 }
 
 /// A table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
-    /// Of the built-in data.
+    /// Of GeoIP data.
     Countries(Countries),
     /// Of ten thousand synthetic prefixes.
     TenThousand,
@@ -92,9 +74,9 @@ impl Table {
     /// The table's ranges of one family: sorted, disjoint, and no two neighbours of one class. `real` are the
     /// prefixes of [`real_prefixes`].
     #[must_use]
-    pub fn ranges<A: Family>(self, regions: &Regions, real: &[Prefix<A>]) -> Vec<Classified<A>> {
+    pub fn ranges<A: Family>(self, basis: &Basis, real: &[Prefix<A>]) -> Vec<Classified<A>> {
         let prefixes = match self {
-            Self::Countries(countries) => return A::ranges(&countries.ruleset(regions)).to_vec(),
+            Self::Countries(countries) => return A::ranges(&basis.ruleset(countries)).to_vec(),
             Self::TenThousand => 10_000,
             Self::HundredThousand => 100_000,
             Self::Million => 1_000_000,
@@ -119,15 +101,13 @@ mod tests {
         net::{Ipv4Addr, Ipv6Addr},
     };
 
-    use geodrop::geoip;
-
     use super::*;
 
     #[test]
     fn each_country_is_a_class() {
-        let regions = geoip::builtin().unwrap().regions;
+        let basis = Basis::builtin().unwrap();
         let classes = |table: Countries| -> BTreeSet<_> {
-            let ruleset = table.ruleset(&regions);
+            let ruleset = basis.ruleset(table);
             let ipv4 = ruleset.ipv4().iter().map(|range| range.label.number());
             let ipv6 = ruleset.ipv6().iter().map(|range| range.label.number());
             ipv4.chain(ipv6).collect()
@@ -137,7 +117,7 @@ mod tests {
         // And special-purpose addresses, which pass.
         assert_eq!(
             classes(Countries::World).len(),
-            regions.countries().len() + 2 + 1
+            basis.regions().countries().len() + 2 + 1
         );
     }
 
@@ -150,8 +130,8 @@ mod tests {
             assert_eq!(prefixes[0].network(), located[0].range.first());
             assert!(prefixes.is_sorted());
         }
-        let regions = geoip::builtin().unwrap().regions;
-        check::<Ipv4Addr>(&regions);
-        check::<Ipv6Addr>(&regions);
+        let basis = Basis::builtin().unwrap();
+        check::<Ipv4Addr>(basis.regions());
+        check::<Ipv6Addr>(basis.regions());
     }
 }

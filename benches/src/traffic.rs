@@ -148,11 +148,12 @@ mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     use geodrop::{
-        Class, geoip,
+        Class,
         range::{Labelled, find},
     };
 
     use super::*;
+    use crate::basis::Basis;
     use crate::tables::{Countries, Table, real_prefixes};
 
     fn ranges(ends: &[(u32, u32)]) -> Vec<Classified<Ipv4Addr>> {
@@ -246,9 +247,9 @@ mod tests {
 
     #[test]
     fn enough_addresses_differ_and_all_are_where_they_should_be() {
-        fn check<A: Family>(regions: &geoip::Regions, table: Table) {
-            let real = real_prefixes::<A>(regions);
-            let ranges = table.ranges(regions, &real);
+        fn check<A: Family>(basis: &Basis, table: Table) {
+            let real = real_prefixes::<A>(basis.regions());
+            let ranges = table.ranges(basis, &real);
             for traffic in [Traffic::Uniform, Traffic::OverRanges, Traffic::Zipf] {
                 let mut addresses = traffic.addresses(&ranges, &real, COUNT);
                 addresses.sort_unstable();
@@ -262,10 +263,10 @@ mod tests {
             }
         }
         assert!(COUNT.is_power_of_two());
-        let regions = geoip::builtin().unwrap().regions;
+        let basis = Basis::builtin().unwrap();
         for countries in Countries::ALL {
-            check::<Ipv4Addr>(&regions, Table::Countries(countries));
-            check::<Ipv6Addr>(&regions, Table::Countries(countries));
+            check::<Ipv4Addr>(&basis, Table::Countries(countries));
+            check::<Ipv6Addr>(&basis, Table::Countries(countries));
         }
     }
 }

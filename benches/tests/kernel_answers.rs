@@ -9,10 +9,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use geodrop::{
     Class,
-    geoip::{self, Regions},
     range::{Prefix, find},
 };
 use geodrop_bench::{
+    basis::Basis,
     built::ENGINES,
     family::Family,
     kernel::{Lookups, Program, Tables},
@@ -28,19 +28,19 @@ const XDP_PASS: u32 = 2;
 
 const ADDRESSES: u32 = 1 << 12;
 
-fn check_all<A: Family>(regions: &Regions) {
-    let real = real_prefixes::<A>(regions);
+fn check_all<A: Family>(basis: &Basis) {
+    let real = real_prefixes::<A>(basis.regions());
     for table in [
         Table::Countries(Countries::China),
         Table::Countries(Countries::World),
         Table::TenThousand,
     ] {
-        check(regions, table, &real);
+        check(basis, table, &real);
     }
 }
 
-fn check<A: Family>(regions: &Regions, table: Table, real: &[Prefix<A>]) {
-    let ranges = table.ranges(regions, real);
+fn check<A: Family>(basis: &Basis, table: Table, real: &[Prefix<A>]) {
+    let ranges = table.ranges(basis, real);
     let tables = Tables::new(&ranges).unwrap();
     for privilege in Privilege::ALL {
         let mut lookups = Lookups::load(&tables, ADDRESSES, privilege).unwrap();
@@ -71,17 +71,17 @@ fn check<A: Family>(regions: &Regions, table: Table, real: &[Prefix<A>]) {
 #[test]
 fn every_engine_gives_each_address_its_class_with_and_without_perfmon() {
     stay_on_this_cpu().unwrap();
-    let regions = geoip::builtin().unwrap().regions;
-    check_all::<Ipv4Addr>(&regions);
-    check_all::<Ipv6Addr>(&regions);
+    let basis = Basis::builtin().unwrap();
+    check_all::<Ipv4Addr>(&basis);
+    check_all::<Ipv6Addr>(&basis);
 }
 
 /// The figures without `CAP_PERFMON` would be those with it, were what is loaded the same.
 #[test]
 fn without_perfmon_the_verifier_masks_what_is_read() {
-    let regions = geoip::builtin().unwrap().regions;
+    let basis = Basis::builtin().unwrap();
     let table = Table::Countries(Countries::China);
-    let ranges = table.ranges::<Ipv4Addr>(&regions, &[]);
+    let ranges = table.ranges::<Ipv4Addr>(&basis, &[]);
     let tables = Tables::new(&ranges).unwrap();
     let size = |privilege| {
         let lookups = Lookups::load(&tables, ADDRESSES, privilege).unwrap();

@@ -6,12 +6,13 @@
     reason = "a test that cannot have what it needs has failed"
 )]
 
-use geodrop::geoip;
 use geodrop_bench::{
+    basis::Basis,
     device::{
         blocked::Blocked,
         case::{Case, Length, Spread},
         contestant::Contestant,
+        flood::{self, Peer, Rate},
         goals,
         report::Row,
         rig::Rig,
@@ -33,7 +34,7 @@ const ONCE: Effort = Effort {
 };
 
 fn china() -> Blocked {
-    Blocked::of(Countries::China, &geoip::builtin().unwrap().regions)
+    Blocked::of(Countries::China, &Basis::builtin().unwrap()).unwrap()
 }
 
 fn is_installed(contestant: Contestant) -> bool {
@@ -130,10 +131,11 @@ fn every_packet_of_every_kind_is_accounted_for() {
 #[test]
 fn what_is_set_up_is_timed_and_has_its_size() {
     let blocked = china();
+    let basis = Basis::builtin().unwrap();
     let mut starts = Vec::new();
     for contestant in start::CONTESTANTS {
         if is_installed(contestant) {
-            starts.push(start::measure(contestant, &blocked, 2, || Ok(())).unwrap());
+            starts.push(start::measure(contestant, &blocked, &basis, 2, || Ok(())).unwrap());
         }
     }
     for start in &starts {
@@ -149,4 +151,33 @@ fn what_is_set_up_is_timed_and_has_its_size() {
     let parts = starts[0].parts.as_ref().unwrap();
     assert!(parts.beyond_ms.median < starts[0].ready_ms.median);
     assert!(!goals::of(&[], &starts).is_empty());
+}
+
+#[test]
+fn a_peer_gets_through_under_a_flood_that_keeps_its_rate() {
+    let blocked = china();
+    let cores = allowed_cpus().unwrap();
+    let rigs: Vec<_> = flood::CONTESTANTS
+        .into_iter()
+        .filter(|contestant| is_installed(*contestant))
+        .map(|contestant| Rig::new(contestant, &blocked, 1, 0).unwrap())
+        .collect();
+    let peers: Vec<_> = rigs
+        .iter()
+        .map(|rig| Peer::new(rig, &blocked).unwrap())
+        .collect();
+    for rate in [Rate::None, Rate::PerSecond(50_000)] {
+        let rows = flood::measure(rate, &peers, &blocked, 1, &cores, || Ok(())).unwrap();
+        assert_eq!(rows.len(), rigs.len());
+        for row in rows {
+            assert!(row.goodput_mbit.median > 0.0, "{row:?}");
+            assert!(row.round_trip_us.median > 0.0, "{row:?}");
+            assert!(row.unanswered_percent.median < 100.0, "{row:?}");
+            let flood = row.flood_per_second.median;
+            match rate {
+                Rate::None => assert!(flood < 1.0, "{row:?}"),
+                _ => assert!(flood > 1.0 && flood < 55_000.0, "{row:?}"),
+            }
+        }
+    }
 }

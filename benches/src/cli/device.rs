@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
-use geodrop::geoip::Regions;
 use geodrop_bench::{
+    basis::Basis,
     device::{
         blocked::Blocked,
         case::Case,
-        contestant::{Contestant, Peer},
+        contestant::{self, Contestant},
+        flood::{self, Peer, Rate},
         goals,
         ledger::Ledger,
         report::{Report, Skipped},
@@ -19,17 +20,21 @@ use geodrop_bench::{
     tables::Countries,
 };
 
-use super::progress::Progress;
+use super::{progress::Progress, set_up};
 
 /// Who is to be compared.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Against {
     /// Beside geodrop, no filter and an XDP program that drops everything, measure these; as far as they are installed
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = ALL, value_name = "PEER,…")]
-    against: Vec<Peer>,
+    against: Vec<contestant::Peer>,
 }
 
-const ALL: [Peer; 3] = [Peer::Nft, Peer::Ipset, Peer::XdpFilter];
+const ALL: [contestant::Peer; 3] = [
+    contestant::Peer::Nft,
+    contestant::Peer::Ipset,
+    contestant::Peer::XdpFilter,
+];
 
 /// How much is measured of a case: some 35 s with ten contestants, of which each turn has its own cost of 100 ms.
 const CASE: Effort = Effort {
@@ -41,15 +46,21 @@ const CASE: Effort = Effort {
     most_rounds: 15,
 };
 
+/// How many turns each has under a flood, of which one takes some 600 ms.
+const FLOODS: usize = 7;
+const QUICK_FLOODS: usize = 3;
+
 /// How many addresses xdp-filter is given with `--quick`: three seconds' worth.
 const QUICK_ADDRESSES: usize = 1_000;
 
 /// How much is measured.
 struct Plan<'a> {
     quick: bool,
-    against: &'a [Peer],
+    against: &'a [contestant::Peer],
     /// On which cores.
     cores: &'a [usize],
+    /// What tables are made of.
+    basis: &'a Basis,
 }
 
 impl Plan<'_> {
@@ -63,28 +74,40 @@ impl Plan<'_> {
 
     /// Who takes part with a table: xdp-filter's addresses are no table.
     fn contestants(&self, countries: Countries) -> Vec<Contestant> {
-        let is_asked = |contestant: &Contestant| {
-            contestant
-                .peer()
-                .is_none_or(|peer| self.against.contains(&peer))
-                && !(*contestant == Contestant::XdpFilter && countries == Countries::World)
-        };
-        Contestant::ALL.into_iter().filter(is_asked).collect()
+        let mut contestants = self.asked(&Contestant::ALL);
+        contestants.retain(|contestant| {
+            *contestant != Contestant::XdpFilter || countries != Countries::World
+        });
+        contestants
     }
 
     fn starts(&self) -> Vec<Contestant> {
-        let is_asked = |contestant: &Contestant| {
+        self.asked(&start::CONTESTANTS)
+    }
+
+    /// Those of some that are asked for.
+    fn asked(&self, contestants: &[Contestant]) -> Vec<Contestant> {
+        let is_asked = |contestant: &&Contestant| {
             let peer = contestant.peer();
             peer.is_none_or(|peer| self.against.contains(&peer))
         };
-        start::CONTESTANTS.into_iter().filter(is_asked).collect()
+        contestants.iter().filter(is_asked).copied().collect()
+    }
+
+    fn rates(&self) -> &'static [Rate] {
+        if self.quick { &Rate::QUICK } else { &Rate::ALL }
     }
 
     fn steps(&self) -> usize {
         let of = |countries| {
             self.contestants(countries).len() + self.cases(countries).len() + self.starts().len()
         };
-        Countries::ALL.into_iter().map(of).sum()
+        self.basis
+            .tables()
+            .iter()
+            .map(|&countries| of(countries))
+            .sum::<usize>()
+            + self.rates().len()
     }
 }
 
@@ -93,18 +116,19 @@ pub(super) fn measure(
     quick: bool,
     against: &Against,
     cores: &[usize],
-    regions: &Regions,
+    basis: &Basis,
     mut policies: impl FnMut(&Blocked),
 ) -> anyhow::Result<Report> {
     let plan = Plan {
         quick,
         against: &against.against,
         cores,
+        basis,
     };
     let progress = Progress::new(plan.steps())?;
     let mut report = Report::default();
-    for countries in Countries::ALL {
-        let blocked = Blocked::of(countries, regions);
+    for &countries in basis.tables() {
+        let blocked = Blocked::of(countries, basis)?;
         policies(&blocked);
         measure_table(&plan, &blocked, &progress, &mut report)
             .map_err(|error| progress.explain(error))?;
@@ -126,15 +150,24 @@ fn measure_table(
         let what = format!("{table}: setting up {}", contestant.name());
         progress.begin(what.as_str())?;
         let measured = able(contestant).and_then(|()| {
-            start::measure(contestant, blocked, times, || {
+            start::measure(contestant, blocked, plan.basis, times, || {
                 Ok(progress.begin(what.as_str())?)
             })
         });
         match measured {
-            Ok(start) => report.starts.push(start),
+            Ok(mut start) => {
+                if contestant.peer().is_none() {
+                    let memory = set_up::memory(contestant, blocked.countries, plan.basis)?;
+                    start.process_memory_bytes = Some(memory);
+                }
+                report.starts.push(start);
+            }
             Err(error) => skip(contestant, table, error, progress, report)?,
         }
         progress.end();
+    }
+    if blocked.countries != Countries::World {
+        measure_floods(plan, blocked, progress, report)?;
     }
     let mut rigs = Vec::new();
     let most = if plan.quick {
@@ -167,6 +200,43 @@ fn measure_table(
             }
         }
         report.rows.extend(rows);
+        progress.end();
+    }
+    Ok(())
+}
+
+/// Measures what a peer gets under floods.
+fn measure_floods(
+    plan: &Plan<'_>,
+    blocked: &Blocked,
+    progress: &Progress,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let mut rigs = Vec::new();
+    for contestant in plan.asked(&flood::CONTESTANTS) {
+        progress.begin(format!("flood: setting up {}", contestant.name()))?;
+        match able(contestant).and_then(|()| Rig::new(contestant, blocked, 1, 0)) {
+            Ok(rig) => rigs.push(rig),
+            Err(error) => skip(
+                contestant,
+                blocked.countries.name(),
+                error,
+                progress,
+                report,
+            )?,
+        }
+    }
+    let peers: Vec<_> = rigs
+        .iter()
+        .map(|rig| Peer::new(rig, blocked))
+        .collect::<anyhow::Result<_>>()?;
+    let rounds = if plan.quick { QUICK_FLOODS } else { FLOODS };
+    for &rate in plan.rates() {
+        progress.begin(format!("flood: {rate}"))?;
+        let rows = flood::measure(rate, &peers, blocked, rounds, plan.cores, || {
+            Ok(progress.go_on()?)
+        })?;
+        report.floods.extend(rows);
         progress.end();
     }
     Ok(())
@@ -217,8 +287,9 @@ mod tests {
     fn who_is_not_asked_for_does_not_take_part() {
         let plan = Plan {
             quick: true,
-            against: &[Peer::Ipset],
+            against: &[contestant::Peer::Ipset],
             cores: &[0],
+            basis: &Basis::builtin().unwrap(),
         };
         let contestants = plan.contestants(Countries::China);
         assert!(contestants.contains(&Contestant::Ipset));
@@ -233,6 +304,7 @@ mod tests {
             quick: false,
             against: &ALL,
             cores: &[0, 1],
+            basis: &Basis::builtin().unwrap(),
         };
         let cases: usize = Countries::ALL
             .into_iter()

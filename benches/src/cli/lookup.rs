@@ -7,8 +7,9 @@ use std::{
     time::Duration,
 };
 
-use geodrop::{geoip::Regions, policy::Classified, table::Engine};
+use geodrop::{policy::Classified, table::Engine};
 use geodrop_bench::{
+    basis::Basis,
     built::{ENGINES, Way, time_to_free},
     costs::Costs,
     family::Family,
@@ -16,7 +17,7 @@ use geodrop_bench::{
     lookup::{Case, Report, Row, TableRow},
     measure::{Effort, Rounds},
     privilege::Privilege,
-    tables::{Countries, Table, real_prefixes},
+    tables::{Table, real_prefixes},
     traffic::{self, Traffic},
 };
 
@@ -47,27 +48,29 @@ const WAYS: usize = 9;
 
 /// What is measured.
 struct Plan {
-    tables: &'static [Table],
+    tables: Vec<Table>,
     traffics: &'static [Traffic],
     engines: &'static [Engine],
     effort: Effort,
 }
 
 impl Plan {
-    const fn of(quick: bool) -> Self {
+    fn of(quick: bool, basis: &Basis) -> Self {
+        let real = basis.tables().iter().copied().map(Table::Countries);
         if quick {
             Self {
-                tables: &[
-                    Table::Countries(Countries::China),
-                    Table::Countries(Countries::World),
-                ],
+                tables: real.collect(),
                 traffics: &[Traffic::Uniform, Traffic::OverRanges],
                 engines: &[Engine::Multibit],
                 effort: QUICK,
             }
         } else {
             Self {
-                tables: &Table::ALL,
+                tables: if basis.path().is_some() {
+                    real.collect()
+                } else {
+                    Table::ALL.to_vec()
+                },
                 traffics: &Traffic::ALL,
                 engines: &ENGINES,
                 effort: FULL,
@@ -91,11 +94,11 @@ impl Plan {
 }
 
 /// Measures the level.
-pub(super) fn measure(quick: bool, regions: &Regions) -> anyhow::Result<Report> {
-    let plan = Plan::of(quick);
+pub(super) fn measure(quick: bool, basis: &Basis) -> anyhow::Result<Report> {
+    let plan = Plan::of(quick, basis);
     let mut report = Report::default();
     let progress = Progress::new(plan.steps())?;
-    measure_all(&plan, regions, &progress, &mut report).map_err(|error| progress.explain(error))?;
+    measure_all(&plan, basis, &progress, &mut report).map_err(|error| progress.explain(error))?;
     progress.finish();
     report.conclude();
     Ok(report)
@@ -103,18 +106,18 @@ pub(super) fn measure(quick: bool, regions: &Regions) -> anyhow::Result<Report> 
 
 fn measure_all(
     plan: &Plan,
-    regions: &Regions,
+    basis: &Basis,
     progress: &Progress,
     report: &mut Report,
 ) -> anyhow::Result<()> {
     // What was loaded stays until the end: the kernel frees a trie on some CPU at some time, which is not to be
     // measured.
     let mut loaded = Vec::new();
-    measure_family::<Ipv4Addr>(plan, regions, progress, report, &mut loaded)?;
-    measure_family::<Ipv6Addr>(plan, regions, progress, report, &mut loaded)?;
+    measure_family::<Ipv4Addr>(plan, basis, progress, report, &mut loaded)?;
+    measure_family::<Ipv6Addr>(plan, basis, progress, report, &mut loaded)?;
     for &engine in plan.engines {
-        for &table in plan.tables {
-            measure_way(table, engine, regions, progress, report)?;
+        for &table in &plan.tables {
+            measure_way(table, engine, basis, progress, report)?;
         }
     }
     Ok(())
@@ -123,16 +126,16 @@ fn measure_all(
 /// Adds the rows of one family.
 fn measure_family<A: Family>(
     plan: &Plan,
-    regions: &Regions,
+    basis: &Basis,
     progress: &Progress,
     report: &mut Report,
     loaded: &mut Vec<Box<dyn Any>>,
 ) -> anyhow::Result<()> {
-    let real = real_prefixes::<A>(regions);
-    for &table in plan.tables {
+    let real = real_prefixes::<A>(basis.regions());
+    for &table in &plan.tables {
         let name = format!("{} {}", A::NAME, table.name());
         progress.begin(format!("{name}: building the tables"))?;
-        let ranges = table.ranges(regions, &real);
+        let ranges = table.ranges(basis, &real);
         let tables = match Tables::new(&ranges) {
             Ok(tables) => tables,
             Err(error) => {
@@ -191,12 +194,12 @@ fn measure_family<A: Family>(
 fn measure_way(
     table: Table,
     engine: Engine,
-    regions: &Regions,
+    basis: &Basis,
     progress: &Progress,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let ipv4 = table.ranges(regions, &real_prefixes::<Ipv4Addr>(regions));
-    let ipv6 = table.ranges(regions, &real_prefixes::<Ipv6Addr>(regions));
+    let ipv4 = table.ranges(basis, &real_prefixes::<Ipv4Addr>(basis.regions()));
+    let ipv6 = table.ranges(basis, &real_prefixes::<Ipv6Addr>(basis.regions()));
     let mut ways = Vec::new();
     for _ in 0..WAYS {
         progress.begin(format!("{}: into the kernel, {engine}", table.name()))?;
@@ -262,10 +265,11 @@ mod tests {
 
     #[test]
     fn quick_measures_what_has_a_target() {
-        let quick = Plan::of(true);
+        let basis = Basis::builtin().unwrap();
+        let quick = Plan::of(true, &basis);
         assert_eq!(quick.tables.len() * quick.traffics.len() * 2, 8);
         assert_eq!(quick.steps(), 2 * (5 + 5) + 2);
-        let full = Plan::of(false);
+        let full = Plan::of(false, &basis);
         assert_eq!(full.steps(), 2 * (9 + 9 + 5 + 5 + 5) + 10);
     }
 

@@ -9,12 +9,13 @@ mod lookup;
 mod output;
 mod program;
 mod progress;
+mod set_up;
 
 use std::{
     env,
     fmt::Display,
     io::{self, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -22,6 +23,7 @@ use anyhow::{Context as _, ensure};
 use clap::{Args, Parser, Subcommand};
 use geodrop::geoip;
 use geodrop_bench::{
+    basis::Basis,
     device::tool,
     document::Document,
     machine::Machine,
@@ -37,6 +39,7 @@ Examples:
   sudo geodrop-bench device --quick                  beside nftables, ipset and others, in a few minutes
   sudo geodrop-bench device --against nft,ipset      beside these, every case: some 20 minutes
   sudo geodrop-bench all --quick --html out.html --json > out.json
+  sudo geodrop-bench all --policy /etc/geodrop/policy.toml      your policy, and your data
   geodrop-bench compare before.json after.json       what changed; exit status 1 if anything got worse
   cargo xtask bench --quick                          build it, and run it";
 
@@ -75,7 +78,7 @@ struct CommandLine {
     verb: Option<Verb>,
 
     #[command(flatten)]
-    arguments: Arguments,
+    of_policy: OfPolicy,
 }
 
 #[derive(Debug, Subcommand)]
@@ -85,7 +88,7 @@ enum Verb {
     /// In a round a program without lookup and the engine take turns side by side, then comes the kernel's trie, one lookup a
     /// run, over half a million addresses. A target is met when the lower end of the ratio's interval reaches it. With --quick
     /// only the rows that have a target.
-    Lookup(Arguments),
+    Lookup(OfPolicy),
     /// What a packet costs, by its way through the filter and by what the filter does
     ///
     /// One packet again and again, by `BPF_PROG_TEST_RUN`, so that all it reads is in the caches; what noting flows costs on the
@@ -102,6 +105,8 @@ enum Verb {
     /// All three levels
     All(Compared),
     Compare(compare::Arguments),
+    #[command(hide = true)]
+    SetUp(set_up::Arguments),
 }
 
 /// How much is measured, and where the report goes.
@@ -114,11 +119,22 @@ struct Arguments {
     output: Output,
 }
 
+/// The same, and of which policy.
+#[derive(Clone, Debug, Args)]
+struct OfPolicy {
+    #[command(flatten)]
+    arguments: Arguments,
+    /// Measure the countries and prefixes that the top level of this policy file names, with the data that it names, and not
+    /// CN-HK-MO and the world; of `all` the level `program` always has its own settings
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
 /// The same, and who is compared.
 #[derive(Clone, Debug, Args)]
 struct Compared {
     #[command(flatten)]
-    arguments: Arguments,
+    of_policy: OfPolicy,
     #[command(flatten)]
     against: Against,
 }
@@ -128,18 +144,15 @@ struct Compared {
 struct Levels<'a> {
     lookup: bool,
     program: bool,
+    policy: Option<&'a Path>,
     device: Option<&'a Against>,
 }
 
 const NONE: Levels<'_> = Levels {
     lookup: false,
     program: false,
+    policy: None,
     device: None,
-};
-
-const LOOKUP: Levels<'_> = Levels {
-    lookup: true,
-    ..NONE
 };
 
 /// What a shell reports of a process that Ctrl-C ended.
@@ -147,36 +160,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Parses the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
-    let CommandLine { verb, arguments } = CommandLine::parse();
-    let measured = |arguments, levels| measure(arguments, levels).map(|()| ExitCode::SUCCESS);
-    let result = match &verb {
-        None => measured(&arguments, LOOKUP),
-        Some(Verb::Lookup(arguments)) => measured(arguments, LOOKUP),
-        Some(Verb::Program(arguments)) => measured(
-            arguments,
-            Levels {
-                program: true,
-                ..NONE
-            },
-        ),
-        Some(Verb::Device(Compared { arguments, against })) => measured(
-            arguments,
-            Levels {
-                device: Some(against),
-                ..NONE
-            },
-        ),
-        Some(Verb::All(Compared { arguments, against })) => measured(
-            arguments,
-            Levels {
-                lookup: true,
-                program: true,
-                device: Some(against),
-            },
-        ),
-        Some(Verb::Compare(arguments)) => compare::run(arguments),
-    };
-    match result {
+    match run(&CommandLine::parse()) {
         Ok(status) => status,
         Err(error) if error.is::<Interrupted>() => {
             warn(error);
@@ -191,6 +175,52 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+fn run(CommandLine { verb, of_policy }: &CommandLine) -> anyhow::Result<ExitCode> {
+    let (arguments, levels) = match verb {
+        None => lookup(of_policy),
+        Some(Verb::Lookup(of_policy)) => lookup(of_policy),
+        Some(Verb::Program(arguments)) => (
+            arguments,
+            Levels {
+                program: true,
+                ..NONE
+            },
+        ),
+        Some(Verb::Device(Compared { of_policy, against })) => (
+            &of_policy.arguments,
+            Levels {
+                policy: of_policy.policy.as_deref(),
+                device: Some(against),
+                ..NONE
+            },
+        ),
+        Some(Verb::All(Compared { of_policy, against })) => (
+            &of_policy.arguments,
+            Levels {
+                lookup: true,
+                program: true,
+                policy: of_policy.policy.as_deref(),
+                device: Some(against),
+            },
+        ),
+        Some(Verb::Compare(arguments)) => return compare::run(arguments),
+        Some(Verb::SetUp(arguments)) => return set_up::run(arguments),
+    };
+    measure(arguments, levels)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn lookup(OfPolicy { arguments, policy }: &OfPolicy) -> (&Arguments, Levels<'_>) {
+    (
+        arguments,
+        Levels {
+            lookup: true,
+            policy: policy.as_deref(),
+            ..NONE
+        },
+    )
+}
+
 /// Measures levels, and writes what came out.
 fn measure(arguments: &Arguments, levels: Levels<'_>) -> anyhow::Result<()> {
     ensure!(
@@ -199,14 +229,16 @@ fn measure(arguments: &Arguments, levels: Levels<'_>) -> anyhow::Result<()> {
         command().join(" ")
     );
     let files = arguments.output.open()?;
-    let data = geoip::builtin()?;
-    let regions = &data.regions;
+    let basis = &Basis::new(levels.policy)?;
     let mut document = Document {
         command: command(),
         quick: arguments.quick,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         date: jiff::Timestamp::now().to_string(),
-        data: data.sources().find_map(|source| source.version.clone()),
+        data: basis
+            .data()
+            .sources()
+            .find_map(|source| source.version.clone()),
         machine: Machine::this().context("reading what machine this is")?,
         tools: tool::versions(),
         ..Document::default()
@@ -214,14 +246,17 @@ fn measure(arguments: &Arguments, levels: Levels<'_>) -> anyhow::Result<()> {
     let cores = allowed_cpus().context("asking which CPUs there are")?;
     stay_on_this_cpu().context("staying on one CPU")?;
     if levels.lookup {
-        document.lookup = Some(lookup::measure(arguments.quick, regions)?);
+        document.lookup = Some(lookup::measure(arguments.quick, basis)?);
     }
     if levels.program {
-        document.program = Some(program::measure(arguments.quick, regions)?);
+        document.program = Some(program::measure(
+            arguments.quick,
+            &geoip::builtin()?.regions,
+        )?);
     }
     if let Some(against) = levels.device {
         let policies = &mut document.policies;
-        let report = device::measure(arguments.quick, against, &cores, regions, |blocked| {
+        let report = device::measure(arguments.quick, against, &cores, basis, |blocked| {
             policies.insert(blocked.countries.name().to_owned(), blocked.checksum());
         });
         document.device = Some(report?);
@@ -264,9 +299,9 @@ mod tests {
         let parsed = |line: &str| {
             let parsed = CommandLine::try_parse_from(line.split(' ')).unwrap();
             match parsed.verb {
-                Some(Verb::Lookup(arguments)) => arguments,
+                Some(Verb::Lookup(of_policy)) => of_policy.arguments,
                 Some(verb) => panic!("{line}: {verb:?}"),
-                None => parsed.arguments,
+                None => parsed.of_policy.arguments,
             }
         };
         for line in [
@@ -286,10 +321,16 @@ mod tests {
         for line in [
             "geodrop-bench device --against nft,xdp-filter --html out.html",
             "geodrop-bench all --quick --json --markdown out.md",
+            "geodrop-bench lookup --policy policy.toml",
             "geodrop-bench compare a.json b.json --threshold 10",
         ] {
             assert!(parsed(line).is_ok(), "{line}");
         }
-        assert!(parsed("geodrop-bench device --against pf").is_err());
+        for line in [
+            "geodrop-bench device --against pf",
+            "geodrop-bench program --policy policy.toml",
+        ] {
+            assert!(parsed(line).is_err(), "{line}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use anyhow::ensure;
 use geodrop::{
     datapath::interface::Interface,
     geoip::Regions,
-    policy::{Verdict, explain},
+    policy::{Policy, Ruleset, Verdict, explain},
     testbed::{
         Generator, Namespace, Veth,
         generator::{Frames, Limit},
@@ -23,7 +23,6 @@ use geodrop_bench::{
     path::{Path, Sent},
     privilege::Privilege,
     program::{Case, Report, Row},
-    tables::{Countries, Table},
     traffic::Traffic,
 };
 
@@ -194,10 +193,10 @@ fn measure_flood<A: Family>(regions: &Regions, progress: &Progress) -> anyhow::R
         interface: &veth.server.interface,
         native: true,
     };
-    let ranges = Table::Countries(Countries::China).ranges::<A>(regions, &[]);
-    let mut sources = Traffic::OverRanges.addresses(&ranges, &[], SOURCES);
+    let policy = Policy::default();
+    let ruleset = Ruleset::new(&policy, regions);
+    let mut sources = Traffic::OverRanges.addresses(A::ranges(&ruleset), &[], SOURCES);
     // Some ranges are in no blocked country: special-purpose ones, which pass.
-    let policy = Countries::China.policy();
     sources.retain(|&source| explain(&policy, regions, source.into()).verdict == Verdict::Drop);
     let generator = Generator::load(
         &veth.client,

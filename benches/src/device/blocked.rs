@@ -5,19 +5,38 @@ use std::{fmt::Write as _, net::Ipv4Addr};
 use fastrand::Rng;
 use geodrop::{
     Rule,
-    geoip::Regions,
     policy::{Classified, Policy, Ruleset, Unknown},
     range::{Prefix, Range, find},
 };
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    basis::Basis,
     tables::Countries,
     traffic::{SEED, address_in},
 };
 
 /// From how many addresses that are not blocked packets come.
 const ALLOWED: usize = 1 << 14;
+
+/// In how many of all addresses these are to be found.
+const TRIES: usize = 1 << 22;
+
+/// Why a policy cannot be compared with others.
+#[derive(Debug, thiserror::Error)]
+pub enum BlockedError {
+    /// It blocks nothing.
+    #[error(
+        "the policy blocks no IPv4 address on every port, so there is nothing to compare; name countries in `block` or `only`, or \
+         prefixes in `deny`"
+    )]
+    Nothing,
+    /// It blocks everything.
+    #[error(
+        "the policy blocks nearly every IPv4 address, so nobody is left to get through; let more countries pass"
+    )]
+    Everything,
+}
 
 /// What is blocked, and what is not. Of IPv4, which all that are compared know.
 #[derive(Clone, Debug)]
@@ -38,14 +57,17 @@ pub struct Blocked {
 }
 
 impl Blocked {
-    /// What the policy of these countries blocks.
-    #[must_use]
-    pub fn of(countries: Countries, regions: &Regions) -> Self {
+    /// What a policy blocks.
+    ///
+    /// # Errors
+    ///
+    /// When it blocks no IPv4 address on every port, or all of them.
+    pub fn of(countries: Countries, basis: &Basis) -> Result<Self, BlockedError> {
         let policy = Policy {
             unknown: Some(Unknown::Pass),
-            ..countries.policy()
+            ..basis.policy(countries)
         };
-        let ruleset = Ruleset::new(&policy, regions);
+        let ruleset = Ruleset::new(&policy, basis.data());
         let ranges: Vec<_> = ruleset
             .ipv4()
             .iter()
@@ -54,23 +76,29 @@ impl Blocked {
             .collect();
         let prefixes = ranges.iter().flat_map(|it| it.range.prefixes()).collect();
         let mut rng = Rng::with_seed(SEED);
-        let mut allowed = Vec::new();
-        while allowed.len() < ALLOWED {
-            let address: Ipv4Addr = address_in(&mut rng, Range::ALL);
-            // The network stack refuses what comes from elsewhere, whoever filters.
-            let is_unicast = !matches!(address.octets()[0], 0 | 127 | 224..);
-            if is_unicast && find(&ranges, address).is_none() {
-                allowed.push(address);
-            }
+        if ranges.is_empty() {
+            return Err(BlockedError::Nothing);
         }
-        Self {
+        let allowed: Vec<_> = (0..TRIES)
+            .map(|_| address_in(&mut rng, Range::ALL))
+            .filter(|address: &Ipv4Addr| {
+                // The network stack refuses what comes from elsewhere, whoever filters.
+                let is_unicast = !matches!(address.octets()[0], 0 | 127 | 224..);
+                is_unicast && find(&ranges, *address).is_none()
+            })
+            .take(ALLOWED)
+            .collect();
+        if allowed.len() < ALLOWED {
+            return Err(BlockedError::Everything);
+        }
+        Ok(Self {
             countries,
             policy,
             ruleset,
             ranges,
             prefixes,
             allowed,
-        }
+        })
     }
 
     /// Whether an address is blocked.
@@ -83,9 +111,10 @@ impl Blocked {
     /// be given in a moment.
     #[must_use]
     pub const fn sources(&self) -> u32 {
-        match self.countries {
-            Countries::China => 1 << 16,
-            Countries::World => 1 << 18,
+        if self.ranges.len() < 1 << 14 {
+            1 << 16
+        } else {
+            1 << 18
         }
     }
 
@@ -107,15 +136,13 @@ impl Blocked {
 
 #[cfg(test)]
 mod tests {
-    use geodrop::geoip;
-
     use super::*;
 
     #[test]
     fn prefixes_hold_what_is_blocked_and_nothing_else() {
-        let regions = geoip::builtin().unwrap().regions;
+        let basis = Basis::builtin().unwrap();
         for countries in Countries::ALL {
-            let blocked = Blocked::of(countries, &regions);
+            let blocked = Blocked::of(countries, &basis).unwrap();
             let size = |range: Range<Ipv4Addr>| range.size();
             let of_ranges: u128 = blocked.ranges.iter().map(|it| size(it.range)).sum();
             let of_prefixes: u128 = blocked.prefixes.iter().map(|it| size(it.range())).sum();

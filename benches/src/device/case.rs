@@ -117,7 +117,7 @@ impl Case {
     pub fn quick(countries: Countries) -> Vec<Self> {
         let base = Self::of(countries);
         match countries {
-            Countries::China => vec![
+            Countries::China | Countries::Own => vec![
                 base,
                 Self {
                     blocked: 90,
@@ -140,7 +140,7 @@ impl Case {
         let base = Self::of(countries);
         let mut cases = Vec::new();
         let shares = match countries {
-            Countries::China => [100, 90, 50, 0].as_slice(),
+            Countries::China | Countries::Own => [100, 90, 50, 0].as_slice(),
             Countries::World => &[100, 50],
         };
         for native in [true, false] {
@@ -159,7 +159,7 @@ impl Case {
             .chain([Length::Long, Length::Mixed].map(|length| Self { length, ..base }))
             .chain((cores > 1).then_some(Self { cores, ..base }))
             .for_each(of_base);
-        if countries == Countries::China {
+        if countries != Countries::World {
             for length in [Length::Long, Length::Mixed] {
                 cases.push(Self {
                     length,
@@ -218,14 +218,12 @@ impl std::fmt::Display for Case {
 
 #[cfg(test)]
 mod tests {
-    use geodrop::geoip;
-
     use super::*;
+    use crate::basis::Basis;
 
     #[test]
     fn as_many_sources_are_blocked_as_is_asked_for() {
-        let regions = geoip::builtin().unwrap().regions;
-        let blocked = Blocked::of(Countries::China, &regions);
+        let blocked = Blocked::of(Countries::China, &Basis::builtin().unwrap()).unwrap();
         for spread in [
             Spread::OneFlow,
             Spread::FourThousand,
@@ -251,8 +249,7 @@ mod tests {
 
     #[test]
     fn other_addresses_may_stand_for_the_blocked_ones() {
-        let regions = geoip::builtin().unwrap().regions;
-        let blocked = Blocked::of(Countries::China, &regions);
+        let blocked = Blocked::of(Countries::China, &Basis::builtin().unwrap()).unwrap();
         let instead = [Ipv4Addr::new(1, 0, 1, 1), Ipv4Addr::new(1, 0, 1, 2)];
         let sources = Case::of(Countries::China).sources(&blocked, Some(&instead));
         assert_eq!(sources[..4], [instead, instead].concat());

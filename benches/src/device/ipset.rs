@@ -10,13 +10,13 @@ use super::tool;
 /// The set's name.
 const SET: &str = "geodrop_bench";
 
-/// Blocks prefixes in a namespace in which nothing is.
+/// Blocks prefixes in a namespace in which nothing is. Returns how much memory that took `ipset`, in bytes.
 ///
 /// # Errors
 ///
 /// When `ipset` or `iptables` fails.
-pub fn set_up(namespace: &Namespace, prefixes: &[Prefix<Ipv4Addr>]) -> anyhow::Result<()> {
-    tool::run(namespace, "ipset", &["restore"], &restore(SET, prefixes))?;
+pub fn set_up(namespace: &Namespace, prefixes: &[Prefix<Ipv4Addr>]) -> anyhow::Result<u64> {
+    let filled = tool::run(namespace, "ipset", &["restore"], &restore(SET, prefixes))?;
     let rule = [
         "-t",
         "raw",
@@ -30,7 +30,8 @@ pub fn set_up(namespace: &Namespace, prefixes: &[Prefix<Ipv4Addr>]) -> anyhow::R
         "-j",
         "DROP",
     ];
-    tool::run(namespace, "iptables", &rule, "").map(drop)
+    tool::run(namespace, "iptables", &rule, "")?;
+    Ok(filled.memory)
 }
 
 /// Puts prefixes in the place of those that are blocked: another set is filled, and the two are swapped.
@@ -53,7 +54,7 @@ pub fn replace(namespace: &Namespace, prefixes: &[Prefix<Ipv4Addr>]) -> anyhow::
 ///
 /// When `iptables-save` fails, or says something else.
 pub fn dropped(namespace: &Namespace) -> anyhow::Result<u64> {
-    let said = tool::run(namespace, "iptables-save", &["-c", "-t", "raw"], "")?;
+    let said = tool::run(namespace, "iptables-save", &["-c", "-t", "raw"], "")?.said;
     packets(&said).context("`iptables-save` does not say how many packets it dropped")
 }
 
@@ -63,7 +64,7 @@ pub fn dropped(namespace: &Namespace) -> anyhow::Result<u64> {
 ///
 /// When `ipset` fails, or says something else.
 pub fn memory(namespace: &Namespace) -> anyhow::Result<u64> {
-    let said = tool::run(namespace, "ipset", &["list", "-terse", SET], "")?;
+    let said = tool::run(namespace, "ipset", &["list", "-terse", SET], "")?.said;
     said.lines()
         .find_map(|line| line.strip_prefix("Size in memory:")?.trim().parse().ok())
         .context("`ipset` does not say how large the set is")

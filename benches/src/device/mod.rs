@@ -11,6 +11,7 @@
 //! - [`contestant`]: what is compared, and [`rig`]: a pair with one of them set up in it.
 //! - [`nftables`], [`ipset`] and [`xdp_filter`]: what others drop packets with; [`tool`] runs their commands.
 //! - [`turns`]: a case, measured with all of them; [`ledger`]: what became of every packet.
+//! - [`flood`]: what a peer that is not blocked still gets while blocked addresses flood the host.
 //! - [`start`]: how long it takes to be set up and to be replaced, and what memory it takes.
 //! - [`report`]: what was found; [`goals`]: what was to be.
 //!
@@ -24,6 +25,7 @@
 pub mod blocked;
 pub mod case;
 pub mod contestant;
+pub mod flood;
 pub mod goals;
 pub mod ipset;
 pub mod ledger;

@@ -37,7 +37,7 @@ impl Hook {
     }
 }
 
-/// Blocks prefixes in a namespace in which nothing is.
+/// Blocks prefixes in a namespace in which nothing is. Returns how much memory that took `nft`, in bytes.
 ///
 /// # Errors
 ///
@@ -47,7 +47,7 @@ pub fn set_up(
     interface: &str,
     hook: Hook,
     prefixes: &[Prefix<Ipv4Addr>],
-) -> anyhow::Result<()> {
+) -> anyhow::Result<u64> {
     let script = format!(
         "table {family} geodrop_bench {{\n\
          counter dropped {{\n}}\n\
@@ -57,7 +57,7 @@ pub fn set_up(
         elements = elements(prefixes),
         chain = hook.chain(interface),
     );
-    tool::run(namespace, "nft", &["-f", "-"], &script).map(drop)
+    Ok(tool::run(namespace, "nft", &["-f", "-"], &script)?.memory)
 }
 
 /// Puts prefixes in the place of those that are blocked, in one transaction.
@@ -93,7 +93,7 @@ pub fn dropped(namespace: &Namespace, hook: Hook) -> anyhow::Result<u64> {
         "geodrop_bench",
         "dropped",
     ];
-    let said = tool::run(namespace, "nft", &arguments, "")?;
+    let said = tool::run(namespace, "nft", &arguments, "")?.said;
     packets(&said).context("`nft` does not say how many packets it dropped")
 }
 

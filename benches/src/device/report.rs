@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{case::Case, contestant::Contestant, goals::Goal, ledger::Ledger, start::Start};
+use super::{case::Case, contestant::Contestant, flood, goals::Goal, ledger::Ledger, start::Start};
 use crate::measure::{Estimate, Rounds};
 
 /// All that was found.
@@ -10,6 +10,9 @@ use crate::measure::{Estimate, Rounds};
 pub struct Report {
     /// What a packet costs: a row for each case and contestant.
     pub rows: Vec<Row>,
+    /// What a peer got under a flood: a row for each rate and contestant.
+    #[serde(default)]
+    pub floods: Vec<flood::Row>,
     /// What it takes to be set up: a row for each table and contestant.
     pub starts: Vec<Start>,
     /// What was to be reached, as far as it was measured.

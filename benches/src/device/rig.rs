@@ -131,13 +131,37 @@ impl Rig {
     ///
     /// When the kernel refuses it.
     pub fn generator(&self, case: Case, blocked: &Blocked) -> anyhow::Result<Generator<'_>> {
-        let sources = case.sources(blocked, self.addresses.as_deref());
         let frames = Frames {
-            lengths: case.length.lengths(),
             dropped: self.contestant == Contestant::Generator,
             ..Frames::default()
         };
-        Ok(Generator::load(&self.veth.client, &sources, frames)?)
+        self.generator_of(case, blocked, frames)
+    }
+
+    /// The same, of frames that are made in this way; their length is that of the case.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn generator_of(
+        &self,
+        case: Case,
+        blocked: &Blocked,
+        frames: Frames<'_>,
+    ) -> anyhow::Result<Generator<'_>> {
+        let sources = case.sources(blocked, self.addresses.as_deref());
+        let lengths = case.length.lengths();
+        Ok(Generator::load(
+            &self.veth.client,
+            &sources,
+            Frames { lengths, ..frames },
+        )?)
+    }
+
+    /// The client's end of the pair, and the server's.
+    #[must_use]
+    pub const fn ends(&self) -> [&End; 2] {
+        [&self.veth.client, &self.veth.server]
     }
 
     /// Begins a turn: what is attached for its turn is attached.
@@ -284,12 +308,12 @@ pub(super) fn plan(contestant: Contestant, blocked: &Blocked) -> Plan<'_> {
     }
 }
 
-/// Sets up what is no program of ours.
+/// Sets up what is no program of ours. Returns how much memory the command took that filled the table, in bytes.
 pub(super) fn set_up(
     contestant: Contestant,
     server: &End,
     blocked: &Blocked,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<u64> {
     let End {
         namespace,
         interface,
@@ -299,7 +323,7 @@ pub(super) fn set_up(
         Contestant::NftablesIngress => nftables::set_up(namespace, name, Hook::Ingress, prefixes),
         Contestant::NftablesRaw => nftables::set_up(namespace, name, Hook::Raw, prefixes),
         Contestant::Ipset => ipset::set_up(namespace, prefixes),
-        _ => Ok(()),
+        _ => Ok(0),
     }
 }
 

@@ -9,7 +9,6 @@ use anyhow::{Context as _, ensure};
 use aya_obj::btf::Btf;
 use geodrop::{
     datapath::{ModeChoice, NewLink, generation::Generation},
-    geoip,
     policy::Ruleset,
     testbed::{Probe, Veth, Wire, probe::Transport, veth::Settings},
 };
@@ -22,7 +21,7 @@ use super::{
     nftables::{self, Hook},
     rig::{plan, set_up},
 };
-use crate::{machine::kibibytes, measure::Estimate, tables::Countries};
+use crate::{basis::Basis, machine::kibibytes, measure::Estimate, tables::Countries};
 
 /// Who is measured: those that can be replaced.
 pub const CONTESTANTS: [Contestant; 5] = [
@@ -52,6 +51,10 @@ pub struct Start {
     /// Whether that is known from the kernel's memory as a whole only (general slabs, `vmalloc` and per-CPU memory), before and after,
     /// as nftables does not say.
     pub memory_by_difference: bool,
+    /// The most memory that a process had which did that, its resident set: the command that filled the table, or a process of ours.
+    /// Null where nobody looked.
+    #[serde(default)]
+    pub process_memory_bytes: Option<u64>,
     /// Of how many times these are the medians.
     pub times: usize,
 }
@@ -59,7 +62,7 @@ pub struct Start {
 /// The parts of a start of geodrop, in milliseconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Parts {
-    /// Reading the built-in data.
+    /// Reading the data, and the policy if one is given.
     pub decode_ms: Estimate,
     /// From data and policy to rules.
     pub resolve_ms: Estimate,
@@ -80,6 +83,7 @@ struct Once {
     parts: Option<[Duration; 5]>,
     replace: Duration,
     memory: u64,
+    process_memory: Option<u64>,
 }
 
 /// Sets a contestant up so many times, each in a namespace of its own, and replaces it. A packet shows each time that it drops what
@@ -91,6 +95,7 @@ struct Once {
 pub fn measure(
     contestant: Contestant,
     blocked: &Blocked,
+    basis: &Basis,
     times: usize,
     mut before_each: impl FnMut() -> anyhow::Result<()>,
 ) -> anyhow::Result<Start> {
@@ -101,7 +106,7 @@ pub fn measure(
         all.push(if contestant.peer().is_some() {
             peer(contestant, blocked, &veth)?
         } else {
-            geodrop(contestant, blocked, &veth)?
+            geodrop(contestant, blocked, basis, &veth)?
         });
     }
     let milliseconds = |of: &dyn Fn(&Once) -> Duration| {
@@ -136,15 +141,36 @@ pub fn measure(
             contestant,
             Contestant::NftablesIngress | Contestant::NftablesRaw
         ),
+        process_memory_bytes: all.iter().filter_map(|once| once.process_memory).max(),
         times: all.len(),
     })
 }
 
-fn geodrop(contestant: Contestant, blocked: &Blocked, veth: &Veth) -> anyhow::Result<Once> {
+/// Loads a filter once, for the sake of how much memory this process takes for it.
+///
+/// # Errors
+///
+/// When the data cannot be read, or the kernel refuses.
+pub fn load_once(
+    contestant: Contestant,
+    countries: Countries,
+    basis: &Basis,
+) -> anyhow::Result<()> {
+    let blocked = Blocked::of(countries, basis)?;
+    Generation::load(plan(contestant, &blocked))?;
+    Ok(())
+}
+
+fn geodrop(
+    contestant: Contestant,
+    blocked: &Blocked,
+    basis: &Basis,
+    veth: &Veth,
+) -> anyhow::Result<Once> {
     let begin = Instant::now();
-    let regions = geoip::builtin()?.regions;
+    let basis = basis.read_again()?;
     let decoded = Instant::now();
-    let ruleset = Ruleset::new(&blocked.policy, &regions);
+    let ruleset = Ruleset::new(&blocked.policy, basis.data());
     let resolved = Instant::now();
     let plan = geodrop::datapath::generation::Plan {
         ruleset: &ruleset,
@@ -178,6 +204,7 @@ fn geodrop(contestant: Contestant, blocked: &Blocked, veth: &Veth) -> anyhow::Re
         ]),
         replace,
         memory: next.table_memory()?,
+        process_memory: None,
     })
 }
 
@@ -185,7 +212,7 @@ fn peer(contestant: Contestant, blocked: &Blocked, veth: &Veth) -> anyhow::Resul
     let namespace = &veth.server.namespace;
     let memory_before = settled_kernel_memory()?;
     let begin = Instant::now();
-    set_up(contestant, &veth.server, blocked)?;
+    let process_memory = set_up(contestant, &veth.server, blocked)?;
     let ready = begin.elapsed();
     let memory = match contestant {
         Contestant::Ipset => ipset::memory(namespace)?,
@@ -210,6 +237,7 @@ fn peer(contestant: Contestant, blocked: &Blocked, veth: &Veth) -> anyhow::Resul
         parts: None,
         replace: begin.elapsed(),
         memory,
+        process_memory: Some(process_memory),
     })
 }
 
@@ -275,7 +303,7 @@ const SETTLED: u64 = 64 << 10;
 #[must_use]
 pub const fn times(countries: Countries, quick: bool) -> usize {
     match (countries, quick) {
-        (Countries::China, _) => 7,
+        (Countries::China | Countries::Own, _) => 7,
         (Countries::World, false) => 3,
         (Countries::World, true) => 1,
     }

@@ -2,14 +2,31 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, Write as _},
+    ffi::OsStr,
+    fs,
+    io::{self, Read, Write as _},
     process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
 use geodrop::testbed::Namespace;
 
-/// Runs a command in a namespace, with this on its standard input, and returns what it prints.
+use crate::machine::kibibytes;
+
+/// A command that ended well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// What it printed.
+    pub said: String,
+    /// The most memory that it had at a time (its resident set), in bytes, as far as was seen: it is looked at every few
+    /// milliseconds. (What `wait4` says is at least what this process has.)
+    pub memory: u64,
+}
+
+/// Runs a command in a namespace, with this on its standard input.
 ///
 /// # Errors
 ///
@@ -19,7 +36,7 @@ pub fn run(
     command: &str,
     arguments: &[&str],
     input: &str,
-) -> anyhow::Result<String> {
+) -> anyhow::Result<Ran> {
     namespace.run(|| run_here(command, arguments, input))?
 }
 
@@ -28,8 +45,13 @@ pub fn run(
 /// # Errors
 ///
 /// The same.
-pub fn run_here(command: &str, arguments: &[&str], input: &str) -> anyhow::Result<String> {
-    let what = || format!("running `{command} {}`", arguments.join(" "));
+pub fn run_here(
+    command: impl AsRef<OsStr>,
+    arguments: &[&str],
+    input: &str,
+) -> anyhow::Result<Ran> {
+    let command = command.as_ref();
+    let what = || format!("running `{} {}`", command.display(), arguments.join(" "));
     let mut child = Command::new(command)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -37,22 +59,57 @@ pub fn run_here(command: &str, arguments: &[&str], input: &str) -> anyhow::Resul
         .stderr(Stdio::piped())
         .spawn()
         .with_context(what)?;
-    // These commands read all of it before they say anything.
-    let written = match child.stdin.take() {
-        Some(mut stdin) => stdin.write_all(input.as_bytes()),
-        None => Ok(()),
-    };
-    let output = child.wait_with_output().with_context(what)?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.lines().next().unwrap_or("it did not say why").trim();
-        bail!("{}: {said}", what());
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let process = child.id();
+    let ended = AtomicBool::new(false);
+    let (written, said, complaint, memory) = thread::scope(|scope| {
+        let complaint = scope.spawn(|| read(stderr));
+        let memory = scope.spawn(|| most_memory(process, &ended));
+        // These commands read all of it before they say anything.
+        let written = stdin.map_or(Ok(()), |mut stdin| stdin.write_all(input.as_bytes()));
+        let said = read(stdout);
+        ended.store(true, Ordering::Relaxed);
+        memory.thread().unpark();
+        (written, said, complaint.join(), memory.join())
+    });
+    let status = child.wait().with_context(what)?;
+    if !status.success() {
+        let complaint = complaint.unwrap_or_else(|_| Ok(String::new()))?;
+        let line = complaint.lines().next().unwrap_or("it did not say why");
+        bail!("{}: {}", what(), line.trim());
     }
     // One that had heard enough and was content is none of our business.
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).with_context(what),
-        _ => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        _ => Ok(Ran {
+            said: said.with_context(what)?,
+            memory: memory.unwrap_or(0),
+        }),
     }
+}
+
+/// The most memory that a process has at a time, in bytes, looked at until it has ended.
+fn most_memory(process: u32, ended: &AtomicBool) -> u64 {
+    let path = format!("/proc/{process}/status");
+    let mut most = 0;
+    while !ended.load(Ordering::Relaxed) {
+        // A process that has ended, and was not waited for, has none.
+        let status = fs::read_to_string(&path).unwrap_or_default();
+        most = most.max(kibibytes(&status, "VmHWM"));
+        thread::park_timeout(LOOK);
+    }
+    most
+}
+
+const LOOK: Duration = Duration::from_millis(2);
+
+/// All that comes out of a pipe.
+fn read(pipe: Option<impl Read>) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut bytes)?;
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Whether a command is installed.
@@ -99,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_a_command_prints_is_returned_and_what_it_complains_of_is_an_error() {
-        assert_eq!(run_here("cat", &[], "a\nb").unwrap(), "a\nb");
+        assert_eq!(run_here("cat", &[], "a\nb").unwrap().said, "a\nb");
         let error = run_here("sh", &["-c", "echo no such set >&2; exit 3"], "").unwrap_err();
         assert!(error.to_string().ends_with("no such set"), "{error}");
         let error = run_here("geodrop-no-such-command", &[], "").unwrap_err();
@@ -108,8 +165,16 @@ mod tests {
     }
 
     #[test]
+    fn the_memory_of_a_command_is_its_own() {
+        let mine = vec![1_u8; 64 << 20];
+        let ran = run_here("sh", &["-c", "sleep 0.1"], "").unwrap();
+        assert!((1 << 16..16 << 20).contains(&ran.memory), "{ran:?}");
+        drop(mine);
+    }
+
+    #[test]
     fn more_input_than_a_pipe_holds_is_no_trouble_for_who_reads_none() {
         let input = "x".repeat(1 << 20);
-        assert_eq!(run_here("true", &[], &input).unwrap(), "");
+        assert_eq!(run_here("true", &[], &input).unwrap().said, "");
     }
 }

@@ -1,5 +1,7 @@
 //! What packets cost in a device, in sections.
 
+mod flood;
+
 use super::{NOTHING, Plot, Section, answer, kibibytes, plot::Axis, plot::Bar, ratio};
 use crate::{
     device::{
@@ -29,6 +31,7 @@ pub fn sections(report: &Report) -> Vec<Section> {
     }];
     sections.extend(cases(&report.rows).into_iter().map(case_section));
     sections.extend(by_share(&report.rows));
+    sections.extend(flood::sections(&report.floods));
     sections.push(starts(&report.starts));
     let skipped = report.skipped.iter();
     let skipped = skipped.map(|it| format!("{} ({}): {}", it.contestant, it.table, it.reason));
@@ -207,7 +210,8 @@ fn starts(starts: &[Start]) -> Section {
         before: vec![
             "Milliseconds from the start until the next packet is dropped, and until as many other prefixes are in the place of \
              those that were blocked. geodrop's begin with reading the built-in data, those of others with a list of prefixes. \
-             Memory is the kernel's; that of nftables is by how much the kernel's own memory grew."
+             The kernel's memory is that of the table; of nftables it is by how much the kernel's own memory grew. The process is the \
+             one that sets it up, with all that it has in memory at a time."
                 .to_owned(),
         ],
         plot: Some(Plot::Bars {
@@ -219,7 +223,8 @@ fn starts(starts: &[Start]) -> Section {
             "",
             "start ms",
             "replace ms",
-            "memory KiB",
+            "kernel KiB",
+            "process KiB",
             "data",
             "rules",
             "load",
@@ -239,6 +244,9 @@ fn start_cells(start: &Start) -> Vec<String> {
         start.ready_ms.to_string(),
         start.replace_ms.to_string(),
         kibibytes(start.kernel_memory_bytes),
+        start
+            .process_memory_bytes
+            .map_or_else(|| NOTHING.to_owned(), kibibytes),
     ];
     match &start.parts {
         Some(parts) => {
