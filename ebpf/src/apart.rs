@@ -4,14 +4,13 @@
 //! each way that leads there, and the stack would not do ([`far`](crate::far)). Such a function is handed numbers and the
 //! context, and makes the packet anew.
 //!
-//! Without `CAP_PERFMON` that is not enough, for the verifier then also follows each way that the processor may try by
-//! mistake, and a function's ways count anew for each call. What such a loader gets are global functions, by the kernel's word
-//! for them: the verifier takes each by itself, for any numbers and any packet, and once.
-
-use core::ffi::c_void;
+//! They are global functions, by the kernel's word for them: the verifier takes each by itself, for any numbers and any packet,
+//! and once, however many ways lead there. Without `CAP_PERFMON` nothing else would do, for then it also follows each
+//! way that the processor may try by mistake.
 
 use aya_ebpf::bindings::{__sk_buff, xdp_md};
 use geodrop_common::{
+    Frame as _,
     reach::Reach,
     transport::{Family, IpHeader},
 };
@@ -25,49 +24,25 @@ use crate::{
 /// A packet, and what functions of their own tell of it.
 pub trait Apart: Far {
     /// Whether it answers a flow that is noted.
-    #[inline(always)]
-    fn is_answer(self, ip: IpHeader) -> bool {
-        call(self, ip, is_answer::<Self>)
-    }
+    fn is_answer(self, ip: IpHeader) -> bool;
 
     /// Whether it is an ICMP error about a flow that is noted.
-    #[inline(always)]
-    fn is_error(self, ip: IpHeader) -> bool {
-        call(self, ip, is_error::<Self>)
-    }
+    fn is_error(self, ip: IpHeader) -> bool;
 
     /// Notes that it began a flow of UDP, if it did; whether it did.
-    #[inline(always)]
-    fn note_inbound(self, ip: IpHeader) -> bool {
-        call(self, ip, note_inbound::<Self>)
-    }
+    fn note_inbound(self, ip: IpHeader) -> bool;
 
     /// The word of the [`Reach`] that it has.
-    #[inline(always)]
-    fn reach(self, ip: IpHeader) -> u32 {
-        call(self, ip, reach::<Self>)
-    }
+    fn reach(self, ip: IpHeader) -> u32;
 
     /// Tells whoever watches of it, with the word of its [`Ruling`](geodrop_common::watch::Ruling); whether that was done.
-    #[inline(always)]
-    fn tell(self, ruling: u32) -> bool {
-        call(self, ruling, tell::<Self>)
-    }
+    fn tell(self, ruling: u32) -> bool;
 
     /// Turns it into the answer to it, if it is to get one; whether it did.
-    #[inline(always)]
     fn answer(self, ip: IpHeader) -> bool
     where
-        Self: Replaceable,
-    {
-        call(self, ip, answer::<Self>)
-    }
+        Self: Replaceable;
 }
-
-impl Apart for FarPacket {}
-impl Apart for Segment {}
-// It sees nothing that they could tell, and is told of all the same.
-impl Apart for NearPacket {}
 
 /// What can be handed to a function in the kernel: two numbers.
 trait Handed {
@@ -112,82 +87,80 @@ impl Handed for u32 {
     }
 }
 
-/// Calls a function of its own on a packet.
-#[inline(always)]
-fn call<P: Far, T>(
-    packet: P,
-    handed: impl Handed,
-    function: impl FnOnce(*mut c_void, usize, usize, usize) -> T,
-) -> T {
-    let [first, second] = handed.numbers();
-    function(packet.context(), packet.length(), first, second)
-}
-
 #[inline(always)]
 fn reach_of<P: Far>(packet: P, ip: IpHeader) -> u32 {
     Reach::of(&packet, ip).word()
 }
 
-/// Defines functions of their own: one that is verified anew for each call, for any kind of packet, and for two kinds global
-/// ones under these names.
-macro_rules! functions {
-    ($($name:ident($handed:ty): $kind:ident = $what:path => $result:ty; $packet:ident, $segment:ident)*) => {
-        $(
+/// A method that calls a global function of the same name behind a prefix.
+macro_rules! global {
+    ($kind:ident, $context:ty, $prefix:literal, $name:ident($handed:ty) -> $result:ty = $what:path) => {
+        #[inline(always)]
+        fn $name(self, handed: $handed) -> $result {
+            // The kernel knows a context by its type, and a global function by its being seen from outside.
+            #[unsafe(export_name = concat!($prefix, "_", stringify!($name)))]
             #[inline(never)]
-            fn $name<P: $kind>(
-                context: *mut c_void,
+            extern "C" fn apart(
+                context: *mut $context,
                 length: usize,
                 first: usize,
                 second: usize,
             ) -> $result {
-                // SAFETY: the caller has it from the packet of this run.
-                let packet = unsafe { P::of_context(context, length) };
+                // SAFETY: the kernel lets nothing through but the context of this run.
+                let packet = unsafe { $kind::of_context(context.cast(), length) };
                 $what(packet, <$handed>::of_numbers([first, second]))
             }
-
-            functions!(@global $packet(xdp_md, CopiedPacket, $handed) = $what => $result);
-            functions!(@global $segment(__sk_buff, CopiedSegment, $handed) = $what => $result);
-        )*
-
-        functions!(@methods CopiedPacket $($name($handed) $packet $result)*);
-        functions!(@methods CopiedSegment $($name($handed) $segment $result)*);
-    };
-
-    // The kernel knows a context by its type, and a global function by its being seen from outside.
-    (@global $name:ident($context:ty, $kind:ty, $handed:ty) = $what:path => $result:ty) => {
-        #[unsafe(no_mangle)]
-        #[inline(never)]
-        extern "C" fn $name(
-            context: *mut $context,
-            length: usize,
-            first: usize,
-            second: usize,
-        ) -> $result {
-            // SAFETY: the kernel lets nothing through but the context of this run.
-            let packet = unsafe { <$kind>::of_context(context.cast(), length) };
-            $what(packet, <$handed>::of_numbers([first, second]))
-        }
-    };
-
-    (@methods $kind:ident $($name:ident($handed:ty) $global:ident $result:ty)*) => {
-        impl Apart for $kind {
-            $(
-                #[inline(always)]
-                fn $name(self, handed: $handed) -> $result {
-                    call(self, handed, |context, length, first, second| {
-                        $global(context.cast(), length, first, second)
-                    })
-                }
-            )*
+            let [first, second] = handed.numbers();
+            apart(self.context().cast(), self.length(), first, second)
         }
     };
 }
 
-functions! {
-    is_answer(IpHeader): Far = flows::is_answer => bool; packet_is_answer, segment_is_answer
-    is_error(IpHeader): Far = flows::is_error => bool; packet_is_error, segment_is_error
-    note_inbound(IpHeader): Far = flows::note_inbound_udp => bool; packet_note_inbound, segment_note_inbound
-    reach(IpHeader): Far = reach_of => u32; packet_reach, segment_reach
-    tell(u32): Far = watch::sample => bool; packet_tell, segment_tell
-    answer(IpHeader): Replaceable = answer::in_place => bool; packet_answer, segment_answer
+/// Gives a kind of packet its methods.
+macro_rules! apart {
+    ($kind:ident, $context:ty, $prefix:literal) => {
+        impl Apart for $kind {
+            global!($kind, $context, $prefix, is_answer(IpHeader) -> bool = flows::is_answer);
+            global!($kind, $context, $prefix, is_error(IpHeader) -> bool = flows::is_error);
+            global!($kind, $context, $prefix, note_inbound(IpHeader) -> bool = flows::note_inbound_udp);
+            global!($kind, $context, $prefix, reach(IpHeader) -> u32 = reach_of);
+            global!($kind, $context, $prefix, tell(u32) -> bool = watch::sample);
+            global!($kind, $context, $prefix, answer(IpHeader) -> bool = answer::in_place);
+        }
+    };
+}
+
+apart!(FarPacket, xdp_md, "packet");
+apart!(CopiedPacket, xdp_md, "copied_packet");
+apart!(Segment, __sk_buff, "segment");
+apart!(CopiedSegment, __sk_buff, "copied_segment");
+
+/// It sees nothing that these could tell, but is told of all the same.
+impl Apart for NearPacket {
+    #[inline(always)]
+    fn is_answer(self, _: IpHeader) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn is_error(self, _: IpHeader) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn note_inbound(self, _: IpHeader) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn reach(self, _: IpHeader) -> u32 {
+        Reach::Hidden.word()
+    }
+
+    global!(NearPacket, xdp_md, "near_packet", tell(u32) -> bool = watch::sample);
+
+    #[inline(always)]
+    fn answer(self, _: IpHeader) -> bool {
+        false
+    }
 }

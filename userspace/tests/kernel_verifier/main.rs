@@ -18,19 +18,9 @@
 
 mod baseline;
 
-use std::{
-    collections::BTreeMap,
-    env, fs, io,
-    os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd},
-    path::Path,
-};
+use std::{collections::BTreeMap, env, fs, path::Path};
 
-use aya::{
-    Ebpf, EbpfLoader, include_bytes_aligned,
-    maps::{Map, MapData},
-    programs::Program,
-};
-use aya_obj::{Function, Object, ProgramSection, generated::bpf_insn};
+use aya::{Ebpf, EbpfLoader, include_bytes_aligned, programs::Program};
 use geodrop_toolchain::{Places, Toolchain};
 
 use baseline::{Baseline, Figures, UPDATE, compare};
@@ -110,77 +100,6 @@ const LOADS: [Load; 11] = [
 
 const DEBUG: u8 = aya_log::Level::Debug as u8;
 
-/// The attributes of `BPF_PROG_LOAD`: the first fields of `union bpf_attr`, as `include/uapi/linux/bpf.h` has them.
-#[repr(C)]
-struct ProgramLoad {
-    prog_type: u32,
-    insn_cnt: u32,
-    insns: u64,
-    license: u64,
-    log_level: u32,
-    log_size: u32,
-    log_buf: u64,
-    kern_version: u32,
-    prog_flags: u32,
-    prog_name: [u8; 16],
-    prog_ifindex: u32,
-    expected_attach_type: u32,
-}
-
-/// What kind of program it is.
-#[derive(Clone, Copy)]
-enum Kind {
-    Xdp { frags: bool },
-    TrafficControl,
-}
-
-/// What the verifier logs of a program's figures. aya throws the log of a program away that loads.
-fn verify(instructions: &[bpf_insn], kind: Kind) -> io::Result<String> {
-    const BPF_PROG_LOAD: i32 = 5;
-    const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
-    const BPF_PROG_TYPE_XDP: u32 = 6;
-    const BPF_LOG_STATS: u32 = 4;
-    const BPF_F_XDP_HAS_FRAGS: u32 = 1 << 5;
-    const BPF_XDP: u32 = 37;
-    let (prog_type, prog_flags, expected_attach_type) = match kind {
-        Kind::Xdp { frags: false } => (BPF_PROG_TYPE_XDP, 0, BPF_XDP),
-        Kind::Xdp { frags: true } => (BPF_PROG_TYPE_XDP, BPF_F_XDP_HAS_FRAGS, BPF_XDP),
-        Kind::TrafficControl => (BPF_PROG_TYPE_SCHED_CLS, 0, 0),
-    };
-    let mut log = vec![0_u8; 4096];
-    let attributes = ProgramLoad {
-        prog_type,
-        insn_cnt: instructions.len().try_into().unwrap(),
-        insns: instructions.as_ptr() as u64,
-        license: c"GPL".as_ptr() as u64,
-        log_level: BPF_LOG_STATS,
-        log_size: log.len().try_into().unwrap(),
-        log_buf: log.as_mut_ptr() as u64,
-        kern_version: 0,
-        prog_flags,
-        prog_name: [0; 16],
-        prog_ifindex: 0,
-        expected_attach_type,
-    };
-    // SAFETY: the kernel reads just these attributes, which have no padding; its pointers lead to the instructions, a
-    // string with its end, and the log, which it may write to; all are as large as is said and outlive the call.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            BPF_PROG_LOAD,
-            &raw const attributes,
-            size_of::<ProgramLoad>(),
-        )
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel gave us this descriptor just now, and nobody else knows it.
-    drop(unsafe { OwnedFd::from_raw_fd(result.try_into().unwrap()) });
-    log.retain(|&byte| byte != 0);
-    Ok(String::from_utf8(log).unwrap())
-}
-
 /// The object's maps in the kernel.
 fn maps(load: &Load) -> Ebpf {
     let mut loader = EbpfLoader::new();
@@ -190,98 +109,45 @@ fn maps(load: &Load) -> Ebpf {
     loader.load(load.bytes).expect("loading maps needs root")
 }
 
-fn map(ebpf: &Ebpf, name: &str) -> i32 {
-    let data: &MapData = match ebpf.map(name) {
-        Some(
-            Map::Array(data)
-            | Map::HashMap(data)
-            | Map::LpmTrie(data)
-            | Map::LruHashMap(data)
-            | Map::PerCpuArray(data)
-            | Map::ProgramArray(data)
-            | Map::RingBuf(data),
-        ) => data,
-        other => panic!("{name} is {other:?}"),
-    };
-    data.fd().as_fd().as_raw_fd()
-}
-
-/// The programs of an object, with the descriptors of its maps in them.
-fn programs(object: &[u8], ebpf: &Ebpf) -> Vec<(String, Function, Kind)> {
-    let mut object = Object::parse(object).unwrap();
-    let text = object
-        .functions
-        .keys()
-        .map(|(section, _)| *section)
-        .collect();
-    let maps = object.maps.clone();
-    let maps = maps
-        .iter()
-        .map(|(name, definition)| (name.as_str(), map(ebpf, name), definition));
-    object.relocate_maps(maps, &text).unwrap();
-    object.relocate_calls(&text).unwrap();
-    let functions = &object.functions;
-    let programs = object.programs.iter().map(|(name, program)| {
-        let kind = match program.section {
-            ProgramSection::Xdp { frags, .. } => Kind::Xdp { frags },
-            ProgramSection::SchedClassifier => Kind::TrafficControl,
-            ref other => panic!("{name} is in {other:?}"),
-        };
-        (
-            name.clone(),
-            functions[&program.function_key()].clone(),
-            kind,
-        )
-    });
-    programs.collect()
-}
-
 /// Whether a program cannot look behind headers whose length only the packet knows.
 fn is_near(program: &str) -> bool {
     program == "geodrop"
 }
 
+/// How many bytes an instruction has.
+const INSTRUCTION: u32 = 8;
+
 /// The figures of every program.
 fn measure() -> BTreeMap<String, Figures> {
     let mut all = BTreeMap::new();
     for load in LOADS {
-        let names = programs(load.bytes, &maps(&load));
-        for (name, ..) in &names {
-            // Maps of its own: an array of programs takes only programs like the first one that uses it.
-            let mut ebpf = maps(&load);
-            let found = programs(load.bytes, &ebpf).into_iter();
-            let Some((_, function, kind)) = found.into_iter().find(|(other, ..)| other == name)
-            else {
-                panic!("{name} is gone");
-            };
-            // Here their global functions would be none, for want of debug information. That they load is `kernel_rules`'
-            // to show.
+        let names: Vec<_> = maps(&load)
+            .programs()
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        for name in names {
+            // What only loaders without `CAP_PERFMON` get, they get under other conditions. That it loads is `kernel_rules`' to
+            // show.
             if name.ends_with("_copied") {
                 continue;
             }
             // It is never loaded so: see `DatapathError::NeedsKernel`.
-            if matches!(load.setting, "multibit,all" | "multibit,replies") && is_near(name) {
+            if matches!(load.setting, "multibit,all" | "multibit,replies") && is_near(&name) {
                 continue;
             }
             let title = format!("{} {} {name}", load.object, load.setting);
-            let log = verify(&function.instructions, kind)
-                .unwrap_or_else(|error| panic!("{title}: {error}"));
-            let figures = Figures::parse(&log, function.instructions.len()).expect(&log);
-
-            // As it is loaded otherwise, with debug information, it is the same program.
-            let program = ebpf.program_mut(name).unwrap();
-            match program {
-                Program::Xdp(program) => program.load().unwrap(),
-                Program::SchedClassifier(program) => program.load().unwrap(),
-                other => panic!("{name} is {other:?}"),
-            }
-            let processed = program.info().unwrap().verified_instruction_count();
-            assert_eq!(
-                processed.map(u64::from),
-                Some(figures.processed),
-                "{name}: {log}"
-            );
-
+            // Maps of its own: an array of programs takes only programs like the first one that uses it.
+            let mut ebpf = maps(&load);
+            let loaded = match ebpf.program_mut(&name).unwrap() {
+                Program::Xdp(program) => program.load().and_then(|()| program.info()),
+                Program::SchedClassifier(program) => program.load().and_then(|()| program.info()),
+                other => panic!("{title} is {other:?}"),
+            };
+            let info = loaded.unwrap_or_else(|error| panic!("{title}: {error}"));
+            let figures = Figures {
+                processed: info.verified_instruction_count().unwrap().into(),
+                translated: (info.size_translated().unwrap() / INSTRUCTION).into(),
+            };
             all.insert(title, figures);
         }
     }
