@@ -46,7 +46,7 @@ const CASE: Effort = Effort {
     most_rounds: 15,
 };
 
-/// How many turns each has under a flood, of which one takes some 600 ms.
+/// How many turns each has under a flood, of which one takes a second.
 const FLOODS: usize = 7;
 const QUICK_FLOODS: usize = 3;
 

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The flood keeps to a rate, or comes as fast as it goes, and shares the queue with the peer, as it would on a card: where the filter
-//! does not keep up, the queue is full, and the peer's packets are lost like all others. With one core all share that.
+//! does not keep up, the queue is full, and the peer's packets are lost like all others. Which core empties the queue, the kernel
+//! decides. With one core all share that.
 //!
 //! A turn: the peer connects; the flood begins; the peer asks by UDP, one question after the other, and waits for each answer; then
 //! it sends by TCP as much as goes.
@@ -116,11 +117,11 @@ pub struct Row {
 
 /// How long the flood lasts before anything is measured: setting it up takes the kernel some 30 ms.
 const BEGINNING: Duration = Duration::from_millis(120);
-/// How long questions and answers are measured, and then TCP.
+/// How long questions and answers are measured, and then TCP, which waits 200 ms at least for what was lost.
 const QUESTIONS: Duration = Duration::from_millis(120);
-const TRANSFER: Duration = Duration::from_millis(200);
+const TRANSFER: Duration = Duration::from_millis(600);
 /// How long the flood goes on at most.
-const FLOOD: Duration = Duration::from_millis(600);
+const FLOOD: Duration = Duration::from_secs(1);
 
 /// What one turn found.
 #[derive(Clone, Copy, Debug)]

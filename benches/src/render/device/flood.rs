@@ -39,8 +39,8 @@ pub(super) fn sections(rows: &[Row]) -> Vec<Section> {
 }
 
 const BEFORE: &str = "A peer that is not blocked talks to the host over the queue that the flood fills. It and its server are on one \
-    core; the flood is made on the other, where most of it is filtered, too: a filter that does not keep up slows it down, so what was \
-    sent is shown, not what was asked for. Packets go one by one, as on a cable.";
+    core; the flood is made on the other. Where that core also filters it, a slow filter slows it down; where the peer's does, the queue loses what it cannot \
+    hold. So what was sent is shown, not what was asked for. Packets go one by one, as on a cable.";
 
 fn plot(rows: &[Row], y: &str, of: fn(&Row) -> Estimate) -> Plot {
     let axis = |name: &str| Axis {
