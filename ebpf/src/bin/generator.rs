@@ -27,7 +27,7 @@ use geodrop_ebpf::packet::Packet;
 /// address, as they follow one another in it; then the total length and that of the UDP datagram; all of these in network order;
 /// then by how many bytes the frame is shorter than the longest, in the machine's order.
 #[map]
-static SOURCES: Array<[u8; 16]> = Array::with_max_entries(1, 0);
+static SOURCES: Array<[u32; 4]> = Array::with_max_entries(1, 0);
 
 /// The number of frames made on this CPU.
 #[map]
@@ -79,6 +79,7 @@ static FRAME_LENGTH: Global<u32> = Global::new(0);
 
 /// Where the header checksum stands in an untagged IPv4 frame, and after it the source address.
 const IPV4_CHECKSUM: usize = 14 + 10;
+const IPV4_SOURCE: usize = IPV4_CHECKSUM + 2;
 /// Where the total length stands there.
 const IPV4_LENGTH: usize = 14 + 2;
 /// Where the length of the UDP datagram stands, if the IPv4 header has no options.
@@ -104,32 +105,30 @@ fn send(context: &XdpContext) -> Option<u32> {
     let number = *run & SOURCE_MASK.load();
     *run = run.wrapping_add(1);
     let is_compact = IP_VERSION.load() == 4 && MIXED.load() == 0;
-    let source = SOURCES.get(if is_compact { number / 4 } else { number })?;
+    let words = SOURCES.get(if is_compact { number / 4 } else { number })?;
 
     if FRAME_LENGTH.load() != 0 {
         renew(context)?;
     }
     if MIXED.load() != 0 {
-        let [.., a, b] = *source;
+        let [.., [_, _, a, b]] = words.map(u32::to_ne_bytes);
         shorten(context, u16::from_ne_bytes([a, b]))?;
     }
     let packet = Packet::of_one_buffer(context);
     if is_compact {
-        let addresses = source.as_ptr().cast::<u32>();
-        // SAFETY: there are four addresses in an element, which is aligned to 8 bytes.
-        let address = unsafe { *addresses.wrapping_add(number as usize % 4) };
-        let [a, b, c, d] = address.to_ne_bytes();
-        let [e, f] = checksum(address).to_ne_bytes();
-        packet.write(IPV4_CHECKSUM, [e, f, a, b, c, d])?;
+        let address = *words.get(number as usize % 4)?;
+        packet.write(IPV4_CHECKSUM, checksum(address).to_ne_bytes())?;
+        packet.write(IPV4_SOURCE, address.to_ne_bytes())?;
     } else if IP_VERSION.load() == 4 {
-        packet.write(IPV4_CHECKSUM, *source.first_chunk::<6>()?)?;
+        let [first, [a, b, c, d], [high, low, ..], _] = words.map(u32::to_ne_bytes);
+        packet.write(IPV4_CHECKSUM, first)?;
+        packet.write(IPV4_CHECKSUM + 4, [a, b])?;
+        packet.write(IPV4_LENGTH, [c, d])?;
+        packet.write(UDP_LENGTH, [high, low])?;
     } else {
-        packet.write(IPV6_SOURCE, *source)?;
-    }
-    if MIXED.load() != 0 {
-        let [_, _, _, _, _, _, a, b, c, d, ..] = *source;
-        packet.write(IPV4_LENGTH, [a, b])?;
-        packet.write(UDP_LENGTH, [c, d])?;
+        for (place, word) in words.iter().enumerate() {
+            packet.write(IPV6_SOURCE + place * 4, word.to_ne_bytes())?;
+        }
     }
     if INTERFACE.load() == 0 {
         return Some(xdp_action::XDP_DROP);
