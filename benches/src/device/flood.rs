@@ -9,7 +9,7 @@
 //! does not keep up, the queue is full, and the peer's packets are lost like all others. Which core empties the queue, the kernel
 //! decides. With one core all share that.
 //!
-//! A turn: the peer connects; the flood begins; the peer asks by UDP, one question after the other, and waits for each answer; then
+//! A turn: the peer connects; the flood begins; the peer asks questions by UDP at a steady rate; then
 //! it sends by TCP as much as goes.
 
 mod peer;

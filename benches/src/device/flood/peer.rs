@@ -15,6 +15,9 @@ use geodrop::testbed::veth::End;
 /// How long an answer is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_millis(20);
 
+/// How much time is between two questions.
+const INTERVAL: Duration = Duration::from_micros(500);
+
 /// How much is written and read at a time.
 const PIECE: usize = 64 << 10;
 
@@ -85,7 +88,7 @@ impl Ends<'_> {
             socket.set_read_timeout(Some(PATIENCE))?;
             socket.set_write_timeout(Some(PATIENCE))?;
         }
-        asking.set_read_timeout(Some(PATIENCE))?;
+        asking.set_nonblocking(true)?;
         answering.set_read_timeout(Some(PATIENCE))?;
         let connection = Connection {
             sending,
@@ -165,32 +168,44 @@ impl Connection {
         Ok(bytes as f64 * 8e-6 / begin.elapsed().as_secs_f64())
     }
 
-    /// Asks one question after the other for so long; returns how long each answer took, [`PATIENCE`] for those that did not come.
+    /// Asks a question every [`INTERVAL`] for so long, whether or not those before it were answered: who waited for answers would
+    /// ask little where they are slow. Returns how long each answer took, [`PATIENCE`] for those that did not come.
     pub(super) fn ask(&self, time: Duration) -> anyhow::Result<Vec<Duration>> {
         let begin = Instant::now();
-        let mut times = Vec::new();
-        while begin.elapsed() < time {
-            let number = times.len().to_be_bytes();
-            let asked = Instant::now();
-            self.asking.send(&number).context("asking by UDP")?;
-            times.push(self.await_answer(&number, asked)?);
-        }
-        Ok(times)
-    }
-
-    fn await_answer(&self, number: &[u8], asked: Instant) -> anyhow::Result<Duration> {
-        let mut answer = [0; 8];
+        let mut asked: Vec<Instant> = Vec::new();
+        let mut times: Vec<Duration> = Vec::new();
         loop {
-            match self.asking.recv(&mut answer) {
-                Err(error) if is_timeout(&error) => return Ok(PATIENCE),
-                received => {
-                    received.context("waiting for an answer by UDP")?;
+            let now = Instant::now();
+            let is_over = now - begin >= time;
+            let last = asked.last().copied().unwrap_or(begin);
+            if is_over && now - last >= PATIENCE {
+                return Ok(times);
+            }
+            if !is_over && (asked.is_empty() || now - last >= INTERVAL) {
+                self.asking
+                    .send(&asked.len().to_be_bytes())
+                    .context("asking by UDP")?;
+                asked.push(now);
+                times.push(PATIENCE);
+            }
+            while let Some(number) = self.answer()? {
+                if let (Some(asked), Some(time)) = (asked.get(number), times.get_mut(number)) {
+                    *time = asked.elapsed().min(PATIENCE);
                 }
             }
-            let waited = asked.elapsed();
-            // Else it is late, and to a question that was given up.
-            if answer == *number || waited >= PATIENCE {
-                return Ok(waited.min(PATIENCE));
+            // The core is the server's, too.
+            thread::yield_now();
+        }
+    }
+
+    /// The number of a question that was answered, if an answer is there.
+    fn answer(&self) -> anyhow::Result<Option<usize>> {
+        let mut answer = [0; 8];
+        match self.asking.recv(&mut answer) {
+            Err(error) if is_timeout(&error) => Ok(None),
+            received => {
+                received.context("waiting for an answer by UDP")?;
+                Ok(Some(usize::from_be_bytes(answer)))
             }
         }
     }
