@@ -70,6 +70,24 @@ fn the_world_is_whole_and_small() {
 }
 
 #[test]
+fn what_was_packed_out_of_all_proportion_is_refused() {
+    let regular = |ranges: u32| {
+        let mut builder = Builder::default();
+        for number in 0..ranges {
+            let code = ["CN", "HK"][number as usize % 2].parse().unwrap();
+            let range = Range::new((number << 8).into(), (number << 8 | 0xff).into()).unwrap();
+            builder.add(AnyRange::Ipv4(range), code, 0);
+        }
+        snapshot::encode(&builder.build().0, &source()).unwrap()
+    };
+    assert!(snapshot::decode(&regular(1000)).is_ok());
+    let bomb = regular(1 << 20);
+    assert!(bomb.len() < 4096, "{}", bomb.len());
+    let error = snapshot::decode(&bomb).unwrap_err().to_string();
+    assert!(error.contains("too long"), "{error}");
+}
+
+#[test]
 fn a_source_knows_its_age() {
     let on = |day: &str| source().age(day.parse().unwrap());
     assert_eq!(
