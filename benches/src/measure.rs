@@ -284,9 +284,18 @@ pub fn allowed_cpus() -> io::Result<Vec<usize>> {
 ///
 /// When the kernel refuses.
 pub fn stay_on_this_cpu() -> io::Result<()> {
-    let mut here = CpuSet::new();
-    here.set(sched_getcpu());
-    Ok(sched_setaffinity(None, &here)?)
+    stay_on(sched_getcpu())
+}
+
+/// Moves the calling thread to a CPU, and keeps it there.
+///
+/// # Errors
+///
+/// When the kernel refuses.
+pub fn stay_on(cpu: usize) -> io::Result<()> {
+    let mut one = CpuSet::new();
+    one.set(cpu);
+    Ok(sched_setaffinity(None, &one)?)
 }
 
 /// The time that the calling thread has had a CPU, in user mode and in the kernel.

@@ -51,11 +51,11 @@ fn is_installed(contestant: Contestant) -> bool {
     })
 }
 
-fn rigs(blocked: &Blocked, cores: usize) -> Vec<Rig> {
-    Contestant::ALL
-        .into_iter()
-        .filter(|contestant| is_installed(*contestant))
-        .map(|contestant| Rig::new(contestant, blocked, cores, ADDRESSES).unwrap())
+fn rigs(contestants: &[Contestant], blocked: &Blocked, cores: usize) -> Vec<Rig> {
+    contestants
+        .iter()
+        .filter(|contestant| is_installed(**contestant))
+        .map(|contestant| Rig::new(*contestant, blocked, cores, ADDRESSES).unwrap())
         .collect()
 }
 
@@ -78,7 +78,7 @@ fn check_halves(row: &Row) {
 #[test]
 fn all_drop_what_is_blocked_and_nothing_else() {
     let blocked = china();
-    for rig in rigs(&blocked, 1) {
+    for rig in rigs(&Contestant::ALL, &blocked, 1) {
         for native in [true, false] {
             let case = Case {
                 native,
@@ -95,7 +95,7 @@ fn all_drop_what_is_blocked_and_nothing_else() {
 fn every_packet_of_every_kind_is_accounted_for() {
     let blocked = china();
     let cores = allowed_cpus().unwrap();
-    let rigs = rigs(&blocked, cores.len());
+    let rigs = rigs(&Contestant::ALL, &blocked, cores.len());
     let half = Case {
         blocked: 50,
         ..Case::of(Countries::China)
@@ -157,11 +157,7 @@ fn what_is_set_up_is_timed_and_has_its_size() {
 fn a_peer_gets_through_under_a_flood_that_keeps_its_rate() {
     let blocked = china();
     let cores = allowed_cpus().unwrap();
-    let rigs: Vec<_> = flood::CONTESTANTS
-        .into_iter()
-        .filter(|contestant| is_installed(*contestant))
-        .map(|contestant| Rig::new(contestant, &blocked, 1, 0).unwrap())
-        .collect();
+    let rigs = rigs(&flood::CONTESTANTS, &blocked, 1);
     let peers: Vec<_> = rigs
         .iter()
         .map(|rig| Peer::new(rig, &blocked).unwrap())

@@ -133,18 +133,16 @@ macro_rules! far {
         }
 
         impl $name {
-            /// The packet of this run, which has so many bytes.
+            /// The packet of this run.
             #[inline(always)]
             #[must_use]
-            pub fn of(context: &$context, length: usize) -> Self {
-                Self {
-                    context: context.as_ptr(),
-                    length,
-                }
+            pub fn of(context: &$context) -> Self {
+                let context = context.as_ptr();
+                // SAFETY: the context is the one that the kernel called us with.
+                let length = unsafe { $measure(context) };
+                Self { context, length }
             }
-        }
 
-        impl $name {
             /// Where its first buffer starts and ends. The kernel writes that as numbers of 32 bits and lets programs read
             /// addresses; a compiler that knows of the 32 bits would copy no more.
             #[inline(always)]

@@ -2,7 +2,7 @@
 
 use core::arch::asm;
 
-use aya_ebpf::{helpers::bpf_xdp_get_buff_len, programs::XdpContext};
+use aya_ebpf::programs::XdpContext;
 use geodrop_common::Frame;
 
 /// A packet, of which the program may touch all bytes directly, or if it spans several buffers (`xdp.frags`)
@@ -25,15 +25,6 @@ impl Packet {
             end,
             length: (end - start) as u64,
         }
-    }
-
-    /// The packet of this run of a program that takes packets of several buffers.
-    #[inline(always)]
-    #[must_use]
-    pub fn of_several_buffers(context: &XdpContext) -> Self {
-        // SAFETY: the helper takes the context that the kernel called us with, and only reads it.
-        let length = unsafe { bpf_xdp_get_buff_len(context.ctx) };
-        Self::of_length(context, length)
     }
 
     /// The packet of this run, which has so many bytes in all its buffers.

@@ -102,12 +102,13 @@ impl Plan<'_> {
         let of = |countries| {
             self.contestants(countries).len() + self.cases(countries).len() + self.starts().len()
         };
+        let floods = self.asked(&flood::CONTESTANTS).len() + self.rates().len();
         self.basis
             .tables()
             .iter()
             .map(|&countries| of(countries))
             .sum::<usize>()
-            + self.rates().len()
+            + floods
     }
 }
 
@@ -169,25 +170,17 @@ fn measure_table(
     if blocked.countries != Countries::World {
         measure_floods(plan, blocked, progress, report)?;
     }
-    let mut rigs = Vec::new();
     let most = if plan.quick {
         QUICK_ADDRESSES
     } else {
         xdp_filter::MOST
     };
-    for contestant in plan.contestants(blocked.countries) {
-        progress.begin(format!("{table}: trying {}", contestant.name()))?;
-        let set_up = able(contestant).and_then(|()| {
-            let rig = Rig::new(contestant, blocked, plan.cores.len(), most)?;
-            rig.check(blocked, true)?;
-            Ok(rig)
-        });
-        match set_up {
-            Ok(rig) => rigs.push(rig),
-            Err(error) => skip(contestant, table, error, progress, report)?,
-        }
-        progress.end();
-    }
+    let contestants = plan.contestants(blocked.countries);
+    let rigs = rigs(&contestants, blocked, progress, report, |contestant| {
+        let rig = Rig::new(contestant, blocked, plan.cores.len(), most)?;
+        rig.check(blocked, true)?;
+        Ok(rig)
+    })?;
     for case in plan.cases(blocked.countries) {
         progress.begin(case.to_string())?;
         let rows = turns::measure(case, &rigs, blocked, plan.cores, &CASE, || {
@@ -205,6 +198,27 @@ fn measure_table(
     Ok(())
 }
 
+/// Sets up those of some contestants that can be.
+fn rigs(
+    contestants: &[Contestant],
+    blocked: &Blocked,
+    progress: &Progress,
+    report: &mut Report,
+    set_up: impl Fn(Contestant) -> anyhow::Result<Rig>,
+) -> anyhow::Result<Vec<Rig>> {
+    let table = blocked.countries.name();
+    let mut rigs = Vec::new();
+    for &contestant in contestants {
+        progress.begin(format!("{table}: trying {}", contestant.name()))?;
+        match able(contestant).and_then(|()| set_up(contestant)) {
+            Ok(rig) => rigs.push(rig),
+            Err(error) => skip(contestant, table, error, progress, report)?,
+        }
+        progress.end();
+    }
+    Ok(rigs)
+}
+
 /// Measures what a peer gets under floods.
 fn measure_floods(
     plan: &Plan<'_>,
@@ -212,20 +226,10 @@ fn measure_floods(
     progress: &Progress,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let mut rigs = Vec::new();
-    for contestant in plan.asked(&flood::CONTESTANTS) {
-        progress.begin(format!("flood: setting up {}", contestant.name()))?;
-        match able(contestant).and_then(|()| Rig::new(contestant, blocked, 1, 0)) {
-            Ok(rig) => rigs.push(rig),
-            Err(error) => skip(
-                contestant,
-                blocked.countries.name(),
-                error,
-                progress,
-                report,
-            )?,
-        }
-    }
+    let contestants = plan.asked(&flood::CONTESTANTS);
+    let rigs = rigs(&contestants, blocked, progress, report, |contestant| {
+        Rig::new(contestant, blocked, 1, 0)
+    })?;
     let peers: Vec<_> = rigs
         .iter()
         .map(|rig| Peer::new(rig, blocked))

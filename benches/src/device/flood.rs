@@ -24,11 +24,10 @@ use geodrop::testbed::{
     Generator,
     generator::{Frames, Limit},
 };
-use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::{Deserialize, Serialize};
 
 use super::{blocked::Blocked, case::Case, contestant::Contestant};
-use crate::measure::Estimate;
+use crate::measure::{Estimate, stay_on};
 use peer::Ends;
 pub use peer::Peer;
 
@@ -197,7 +196,7 @@ fn turn(ends: Ends<'_>, flood: Option<&Generator<'_>>, cores: &[usize]) -> anyho
         let flooding = flood.map(|flood| {
             let done = &done;
             scope.spawn(move || -> anyhow::Result<()> {
-                keep_to(last)?;
+                stay_on(last)?;
                 let end = Instant::now() + FLOOD;
                 // A call that ends early is followed by another.
                 while !done.load(Ordering::Relaxed) && Instant::now() < end {
@@ -210,7 +209,7 @@ fn turn(ends: Ends<'_>, flood: Option<&Generator<'_>>, cores: &[usize]) -> anyho
             })
         });
         let measured = scope.spawn(|| -> anyhow::Result<Turn> {
-            keep_to(first)?;
+            stay_on(first)?;
             ends.connected(|connection| {
                 thread::sleep(BEGINNING);
                 let sent = || flood.map_or(Ok(0), Generator::sent);
@@ -237,12 +236,6 @@ fn turn(ends: Ends<'_>, flood: Option<&Generator<'_>>, cores: &[usize]) -> anyho
         }
         measured
     })
-}
-
-fn keep_to(core: usize) -> anyhow::Result<()> {
-    let mut set = CpuSet::new();
-    set.set(core);
-    Ok(sched_setaffinity(None, &set)?)
 }
 
 #[expect(

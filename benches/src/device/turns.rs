@@ -6,10 +6,9 @@ use geodrop::testbed::{
     Generator,
     generator::{Burst, Limit},
 };
-use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::{blocked::Blocked, case::Case, contestant::Contestant, report::Row, rig::Rig};
-use crate::measure::{Effort, Rounds};
+use crate::measure::{Effort, Rounds, stay_on};
 
 /// Measures a case with all rigs that can take part in it, on as many of these cores as the case says; where that is one, on the
 /// core that this thread is on. `go_on` is asked before each turn.
@@ -78,9 +77,7 @@ fn send(generator: &Generator<'_>, frames: u64, cores: &[usize]) -> anyhow::Resu
     let bursts: Vec<anyhow::Result<Burst>> = thread::scope(|scope| {
         let start = |&core: &usize| {
             scope.spawn(move || {
-                let mut set = CpuSet::new();
-                set.set(core);
-                sched_setaffinity(None, &set)?;
+                stay_on(core)?;
                 Ok(generator.run(limit(each))?)
             })
         };

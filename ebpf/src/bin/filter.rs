@@ -136,11 +136,11 @@ fn geodrop_frags(context: XdpContext) -> u32 {
     if trial_is_over() {
         return give_way(&context, xdp_action::XDP_PASS);
     }
-    let length = Packet::of_several_buffers(&context).length();
+    let packet = FarPacket::of(&context);
     // It holds no pointer into the packet: the verifier would go all ways behind a lookup anew for each depth of VLAN tags,
     // as it knows more or less of the packet then.
-    let frame = NearPacket::of(&context, length);
-    filter_or_answer(&context, &frame, FarPacket::of(&context, length))
+    let frame = NearPacket::of(&context, packet.length());
+    filter_or_answer(&context, &frame, packet)
 }
 
 /// The same for loaders without `CAP_PERFMON`.
@@ -150,15 +150,9 @@ fn geodrop_copied(context: XdpContext) -> u32 {
     if trial_is_over() {
         return give_way(&context, xdp_action::XDP_PASS);
     }
-    let length = Packet::of_several_buffers(&context).length();
-    let frame = NearPacket::of(&context, length);
-    let packet = CopiedPacket::of(FarPacket::of(&context, length));
+    let packet = CopiedPacket::of(FarPacket::of(&context));
+    let frame = NearPacket::of(&context, packet.length());
     filter_or_answer(&context, &frame, packet)
-}
-
-#[inline(always)]
-fn segment(context: &TcContext) -> Segment {
-    Segment::of(context, context.len() as usize)
 }
 
 /// What traffic control is to do.
@@ -191,7 +185,7 @@ fn geodrop_tcx(context: TcContext) -> i32 {
     if trial_is_over() {
         return give_way(&context, TC_ACT_UNSPEC);
     }
-    filter_or_send_back(&context, segment(&context))
+    filter_or_send_back(&context, Segment::of(&context))
 }
 
 /// The same for loaders without `CAP_PERFMON`.
@@ -201,7 +195,7 @@ fn geodrop_tcx_copied(context: TcContext) -> i32 {
     if trial_is_over() {
         return give_way(&context, TC_ACT_UNSPEC);
     }
-    filter_or_send_back(&context, CopiedSegment::of(segment(&context)))
+    filter_or_send_back(&context, CopiedSegment::of(Segment::of(&context)))
 }
 
 /// Filters a packet, and sends the answer back if it is to be answered.
@@ -221,7 +215,7 @@ fn filter_or_send_back<P: Apart + Replaceable>(context: &TcContext, packet: P) -
 #[classifier]
 #[inline(always)]
 fn geodrop_egress(context: TcContext) -> i32 {
-    flows::note(&segment(&context));
+    flows::note(&Segment::of(&context));
     TC_ACT_UNSPEC
 }
 
@@ -229,6 +223,6 @@ fn geodrop_egress(context: TcContext) -> i32 {
 #[classifier]
 #[inline(always)]
 fn geodrop_egress_copied(context: TcContext) -> i32 {
-    flows::note(&CopiedSegment::of(segment(&context)));
+    flows::note(&CopiedSegment::of(Segment::of(&context)));
     TC_ACT_UNSPEC
 }

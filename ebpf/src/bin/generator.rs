@@ -162,8 +162,7 @@ fn is_due() -> Option<bool> {
     if now < *due {
         return Some(false);
     }
-    let earliest = now.saturating_sub(LATEST);
-    *due = if *due > earliest { *due } else { earliest } + INTERVAL.load();
+    *due = now.saturating_sub(LATEST).max(*due) + INTERVAL.load();
     Some(true)
 }
 

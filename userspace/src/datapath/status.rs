@@ -73,7 +73,7 @@ impl Status {
 
     fn add(&mut self, place: &Place, interface: &Interface) {
         let name = &interface.name;
-        match Running::read(place, interface) {
+        match undisturbed(place, || Running::read(place, interface.clone())) {
             Ok(Some(running)) => self.running.push(running),
             // It was detached just now.
             Ok(None) if !place.directory().exists() => {}
@@ -89,9 +89,8 @@ impl Status {
     }
 
     fn warn_of_absent(&mut self, place: &Place) {
-        let attached = Link::open(&place.link())
-            .and_then(|link| link.map(|link| link.info()).transpose())
-            .is_ok_and(|info| info.is_some_and(|info| info.interface != 0));
+        let attached =
+            link_info(place).is_ok_and(|info| info.is_some_and(|info| info.interface != 0));
         let directory = place.directory().display();
         self.warnings.push(if attached {
             format!(
@@ -121,9 +120,7 @@ pub fn filtered(root: &Root) -> Result<Vec<Interface>, DatapathError> {
         let Some(interface) = interface_of(root, &place)? else {
             continue;
         };
-        let link = Link::open(&place.link())?;
-        let info = link.map(|link| link.info()).transpose()?;
-        if info.is_some_and(|info| info.interface == interface.index) {
+        if link_info(&place)?.is_some_and(|info| info.interface == interface.index) {
             interfaces.push(interface);
         }
     }
@@ -147,10 +144,9 @@ pub(super) fn in_force(
     if !root.places()?.contains(&place) {
         return Ok(None);
     }
-    let Some(link) = Link::open(&place.link())? else {
+    let Some(info) = link_info(&place)? else {
         return Ok(None);
     };
-    let info = link.info()?;
     let trial = trial::read(&place)?;
     let lets_all_pass = trial.is_some_and(|trial| trial.left.is_none() && trial.before.is_none());
     if info.interface != interface.index || lets_all_pass {
@@ -178,32 +174,33 @@ fn pins_of(
     }
 }
 
-/// The id of the program under a place's link; `None` if there is no link.
-fn program_under_link(place: &Place) -> Result<Option<u32>, DatapathError> {
+/// What the kernel says of a place's link; `None` if there is none.
+fn link_info(place: &Place) -> Result<Option<sys::link::LinkInfo>, DatapathError> {
     let link = Link::open(&place.link())?;
-    Ok(link
-        .map(|link| link.info())
-        .transpose()?
-        .map(|info| info.program))
+    link.map(|link| link.info()).transpose()
+}
+
+/// What is read of a generation, read again if another program came under the link meanwhile: nobody is kept from replacing a
+/// generation, with which its pins go.
+pub(super) fn undisturbed<T>(
+    place: &Place,
+    read: impl Fn() -> Result<T, DatapathError>,
+) -> Result<T, DatapathError> {
+    let program = || Ok::<_, DatapathError>(link_info(place)?.map(|info| info.program));
+    loop {
+        let before = program()?;
+        let result = read();
+        if program()? == before {
+            return result;
+        }
+    }
 }
 
 impl Running {
-    fn read(place: &Place, interface: &Interface) -> Result<Option<Self>, DatapathError> {
-        loop {
-            let program = program_under_link(place)?;
-            let read = Self::read_once(place, interface.clone());
-            // Nobody is kept from replacing it meanwhile, with which the pins of its generation go.
-            if program_under_link(place)? == program {
-                return read;
-            }
-        }
-    }
-
-    fn read_once(place: &Place, interface: Interface) -> Result<Option<Self>, DatapathError> {
-        let Some(link) = Link::open(&place.link())? else {
+    fn read(place: &Place, interface: Interface) -> Result<Option<Self>, DatapathError> {
+        let Some(info) = link_info(place)? else {
             return Ok(None);
         };
-        let info = link.info()?;
         if info.interface != interface.index {
             return Ok(None);
         }

@@ -183,18 +183,14 @@ pub struct Report {
 ///
 /// [`DatapathError::NotAttached`] where there is no filter; when its pins may not be read.
 pub fn read(root: &Root, interface: &Interface) -> Result<Option<Report>, DatapathError> {
-    loop {
-        let Some(generation) = status::in_force(root, interface)? else {
-            return Err(DatapathError::NotAttached {
+    status::undisturbed(&root.place(interface)?, || {
+        match status::in_force(root, interface)? {
+            Some(generation) => read_of(&generation, interface),
+            None => Err(DatapathError::NotAttached {
                 interface: interface.name.clone(),
-            });
-        };
-        let report = read_of(&generation, interface);
-        // Nobody is kept from replacing it meanwhile, with which its pins go.
-        if status::in_force(root, interface)? == Some(generation) {
-            return report;
+            }),
         }
-    }
+    })
 }
 
 fn read_of(
