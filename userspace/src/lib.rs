@@ -16,5 +16,6 @@ pub mod range;
 pub mod table;
 pub mod testbed;
 pub mod update;
+pub mod warnings;
 
 pub use geodrop_common::{Action, Class, Counter, Entry, Rule, Slot, reach::Reach, sketch};

@@ -391,6 +391,7 @@ fn about(hook: Hook, policy: &Policy, ruleset: &Ruleset, data: &GeoData) -> Abou
         monitor: policy.monitor,
         block,
         only,
+        rules: policy.rules.len(),
         effective_from: policy.effective_from,
         ranges: Ranges {
             ipv4: ruleset.ipv4().len(),

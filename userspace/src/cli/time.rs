@@ -30,6 +30,29 @@ pub(super) fn text(time: Duration) -> String {
     format!("{time:#}")
 }
 
+/// A length of time at a glance, by its two largest units: `3d 2h`, `1m 5s`.
+pub(super) fn roughly(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')];
+    let mut parts = Vec::new();
+    let mut left = seconds;
+    for (length, unit) in units {
+        let count = left / length;
+        left %= length;
+        if count > 0 || !parts.is_empty() {
+            parts.push((count, unit));
+        }
+    }
+    let shown = parts.iter().take(2).filter(|(count, _)| *count > 0);
+    let shown: Vec<_> = shown
+        .map(|(count, unit)| format!("{count}{unit}"))
+        .collect();
+    if shown.is_empty() {
+        return "0s".to_owned();
+    }
+    shown.join(" ")
+}
+
 /// The instant so far ahead; `None` if no calendar goes that far.
 pub(super) fn from_now(ahead: Duration) -> Option<Timestamp> {
     Timestamp::now().checked_add(ahead).ok()
@@ -66,6 +89,21 @@ mod tests {
         for text in ["", "60", "soon", "-1h", "0s", "1 month"] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains("1h30m"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_told_at_a_glance() {
+        for (seconds, told) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (3_725, "1h 2m"),
+            (3_600, "1h"),
+            (3_605, "1h"),
+            (86_400 * 400 + 7_300, "400d 2h"),
+        ] {
+            assert_eq!(roughly(Duration::from_secs(seconds)), told, "{seconds}");
         }
     }
 

@@ -1,7 +1,10 @@
 //! Words that several verbs put things into.
 
+use std::{cmp::Reverse, collections::BTreeMap};
+
 use geodrop::{
-    datapath::{Hook, interface::Mode, report::Origin},
+    Counter,
+    datapath::{Hook, counters::Counters, interface::Mode, report::Origin},
     geoip::{self, Country},
     policy::config::Choice as _,
 };
@@ -34,4 +37,32 @@ pub(super) fn countries<'a>(countries: impl IntoIterator<Item = &'a Country>) ->
             format!("{count} countries ({})", codes.join(" "))
         }
     }
+}
+
+/// What was dropped, by country and by what else was the reason: countries first, the busiest of them first; only what there
+/// was any of.
+pub(super) fn dropped(counters: &Counters) -> Vec<(String, Counter)> {
+    let named = by_country(&counters.countries)
+        .into_iter()
+        .map(|(country, counter)| (country.to_string(), counter));
+    let others = [
+        ("denied", counters.denied),
+        ("unknown", counters.unknown),
+        ("malformed", counters.malformed),
+    ];
+    let others = others.map(|(name, counter)| (name.to_owned(), counter));
+    named
+        .chain(others)
+        .filter(|(_, counter)| counter.packets > 0)
+        .collect()
+}
+
+/// Counters by country, the busiest first.
+pub(super) fn by_country(counters: &BTreeMap<Country, Counter>) -> Vec<(Country, Counter)> {
+    let mut all: Vec<_> = counters
+        .iter()
+        .map(|(country, counter)| (*country, *counter))
+        .collect();
+    all.sort_by_key(|(country, counter)| (Reverse(counter.packets), *country));
+    all
 }

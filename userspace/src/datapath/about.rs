@@ -16,8 +16,10 @@ use crate::geoip::Country;
 pub struct About {
     /// The geodrop that made it.
     pub version: String,
-    /// When its filter was attached or replaced.
+    /// When it was made, to replace the one before, or as the first.
     pub since: Option<Timestamp>,
+    /// Since when there has been a filter without a break; `None` if an older geodrop attached it.
+    pub attached: Option<Timestamp>,
     /// The engine of its tables.
     pub engine: String,
     /// The hook that it is attached to.
@@ -28,6 +30,8 @@ pub struct About {
     pub block: Vec<Country>,
     /// The countries that it admits, if it admits some and blocks the rest.
     pub only: Vec<Country>,
+    /// How many rules for ports it has.
+    pub rules: usize,
     /// Before this instant it counts what countries and rules for ports would drop, and lets it pass; `None` too if that
     /// had come when it was loaded.
     pub effective_from: Option<Timestamp>,
@@ -66,11 +70,13 @@ impl Default for About {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             since: None,
+            attached: None,
             engine: String::new(),
             hook: String::new(),
             monitor: false,
             block: Vec::new(),
             only: Vec::new(),
+            rules: 0,
             effective_from: None,
             ranges: Ranges::default(),
             attended: false,

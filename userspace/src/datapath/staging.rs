@@ -229,8 +229,20 @@ fn load(
     let report = report::prepare(before, pins, period)?;
     let pinning = draft.pinning(request.trial.is_some(), filled.is_some(), report.as_ref());
     let generation = Generation::load_with(request.plan, tables, Some(&pinning))?;
-    pin(&generation, pins, &request.about, report)?;
+    let now = Timestamp::now();
+    let about = About {
+        since: Some(now),
+        attached: before.map_or(Some(now), attached),
+        ..request.about.clone()
+    };
+    pin(&generation, pins, &about, report)?;
     Ok(generation)
+}
+
+/// Since when there has been a filter, by a generation of it.
+fn attached(pins: &GenerationPins) -> Option<Timestamp> {
+    // What cannot be read, another version wrote.
+    About::read(&pins.about()).ok()?.attached
 }
 
 /// Pins a generation's programs, what it was made of, and when it, or one before it, only counted.
@@ -247,7 +259,6 @@ fn pin(
             .map_err(DatapathError::pin("pinning the program at", pins.egress()))?;
     }
     let about = About {
-        since: Some(Timestamp::now()),
         engine: generation.engine().to_string(),
         effective_from: about
             .effective_from

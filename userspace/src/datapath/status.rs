@@ -1,6 +1,8 @@
 //! What is running, read back from the kernel.
 
-use std::os::fd::AsFd as _;
+use std::{os::fd::AsFd as _, time::Duration};
+
+use jiff::Timestamp;
 
 use super::{
     Hook,
@@ -14,7 +16,30 @@ use super::{
     reload::Failure,
     sys,
     trial::{self, Trial},
+    watch::{self, Missed},
 };
+
+/// What a filter does about packets that its rules are against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enforcement {
+    /// It drops them.
+    Drops,
+    /// It only counts them until this instant, as `effective_from` says, and drops them then. What is denied drops now.
+    Awaits(Timestamp),
+    /// It only counts them, as `monitor` says.
+    Counts,
+    /// It lets all pass and counts nothing: nobody confirmed it, and there was no filter before.
+    Lapsed,
+}
+
+/// What a program has cost, while the kernel kept statistics (`kernel.bpf_stats_enabled`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Runs {
+    /// How often it ran.
+    pub count: u64,
+    /// For how long, on all CPUs together.
+    pub time: Duration,
+}
 
 /// A filter as the kernel has it.
 #[derive(Debug)]
@@ -43,6 +68,10 @@ pub struct Running {
     pub exceptions: Vec<Decision>,
     /// The process that looks after it, as words for a person; `None` if none does.
     pub owner: Option<String>,
+    /// How many packets were not told to those who watched it, since it was attached; `None` if it cannot be watched.
+    pub missed: Option<Missed>,
+    /// What the program under the link has cost since it was loaded; `None` if the kernel kept no statistics.
+    pub runs: Option<Runs>,
 }
 
 /// All that is pinned under a root, as the calling thread's network namespace sees it.
@@ -197,6 +226,21 @@ pub(super) fn undisturbed<T>(
 }
 
 impl Running {
+    /// What it does at this instant about packets that its rules are against.
+    #[must_use]
+    pub fn enforcement(&self, now: Timestamp) -> Enforcement {
+        let has_lapsed = |trial: &Trial| trial.left.is_none() && trial.before.is_none();
+        if self.trial.as_ref().is_some_and(has_lapsed) {
+            return Enforcement::Lapsed;
+        }
+        let ahead = self.about.effective_from.filter(|instant| *instant > now);
+        match ahead {
+            _ if self.about.monitor => Enforcement::Counts,
+            Some(instant) => Enforcement::Awaits(instant),
+            None => Enforcement::Drops,
+        }
+    }
+
     fn read(place: &Place, interface: Interface) -> Result<Option<Self>, DatapathError> {
         let Some(info) = link_info(place)? else {
             return Ok(None);
@@ -222,9 +266,26 @@ impl Running {
             exceptions: exceptions::read(place)?,
             failure: Failure::read(place)?,
             owner: place.locked_by(),
+            missed: watch::missed(&place.watch())?,
+            runs: runs(place, info.program)?,
             interface,
         }))
     }
+}
+
+/// What a program of a place has cost.
+fn runs(place: &Place, program: u32) -> Result<Option<Runs>, DatapathError> {
+    let Some(pins) = place.generation_of(program)? else {
+        return Ok(None);
+    };
+    let path = pins.program();
+    let info = sys::object::open_pin(&path)
+        .and_then(|program| sys::object::program_info(program.as_fd()))
+        .map_err(DatapathError::pin("asking for the cost of", path))?;
+    Ok((info.run_cnt > 0).then(|| Runs {
+        count: info.run_cnt,
+        time: Duration::from_nanos(info.run_time_ns),
+    }))
 }
 
 fn memory(place: &Place, pins: Option<&GenerationPins>) -> Result<u64, DatapathError> {

@@ -24,7 +24,7 @@ fn an_address_is_let_in_and_out_again() {
     );
     assert!(
         host.succeed(&["status"])
-            .contains("exception: 1.0.1.1 passes\n")
+            .contains("exceptions: 1.0.1.1 passes\n")
     );
 
     host.succeed(&["allow", "--remove", BLOCKED]);

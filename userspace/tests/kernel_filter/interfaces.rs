@@ -76,7 +76,8 @@ fn an_interface_that_returns_is_filtered_again_and_its_counters_go_on() {
         filter["owner"].as_str().unwrap(),
         format!("process {} (geodrop)", run.id())
     );
-    assert_eq!(host.status()["warnings"], serde_json::json!([]));
+    let warnings = host.status()["warnings"].to_string();
+    assert!(!warnings.contains("interface"), "{warnings}");
     let said = end(run);
     assert!(said.contains("server is gone"), "{said}");
     host.assert_free();

@@ -29,6 +29,7 @@ mod reload;
 mod replies;
 mod report;
 mod service;
+mod status;
 mod tcx;
 mod trial;
 mod update;

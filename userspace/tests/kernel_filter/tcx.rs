@@ -66,7 +66,7 @@ fn a_filter_beside_programs_of_others() {
     );
     let said = host.succeed(&["status"]);
     assert!(
-        said.contains("\n  tcx, engine multibit, generation 1"),
+        said.contains("\n  tcx, engine multibit; ") && said.contains("; generation 1\n"),
         "{said}"
     );
 

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use geodrop::{datapath::counters::Counters, geoip::Country};
+use geodrop::{Counter, datapath::counters::Counters};
+
+use crate::cli::words;
 
 /// When to print the next report.
 pub(super) struct Reports {
@@ -27,25 +29,12 @@ impl Reports {
     }
 }
 
-/// One line of what was counted: "dropped 12 (CN 10, HK 2), passed 345".
+/// One line of what was counted: "12 packets blocked (CN 10, HK 2), 345 passed, 0 not IP".
 pub(super) fn report(counters: &Counters) -> String {
-    let mut countries: Vec<(Country, u64)> = counters
-        .countries
-        .iter()
-        .map(|(country, counter)| (*country, counter.packets))
+    let named: Vec<_> = words::dropped(counters)
+        .into_iter()
+        .map(|(name, Counter { packets, .. })| format!("{name} {packets}"))
         .collect();
-    countries.sort_by_key(|(country, packets)| (std::cmp::Reverse(*packets), *country));
-    let named = countries
-        .iter()
-        .map(|(country, packets)| (country.to_string(), *packets))
-        .chain([
-            ("denied".to_owned(), counters.denied.packets),
-            ("unknown".to_owned(), counters.unknown.packets),
-            ("malformed".to_owned(), counters.malformed.packets),
-        ])
-        .filter(|(_, packets)| *packets > 0)
-        .map(|(name, packets)| format!("{name} {packets}"))
-        .collect::<Vec<_>>();
     let reasons = if named.is_empty() {
         String::new()
     } else {
@@ -61,7 +50,7 @@ pub(super) fn report(counters: &Counters) -> String {
 
 #[cfg(test)]
 mod tests {
-    use geodrop::Counter;
+    use geodrop::geoip::Country;
 
     use super::*;
 

@@ -124,6 +124,31 @@ pub(in crate::datapath) struct ProgramInfo {
     nr_map_ids: u32,
     map_ids: u64,
     name: [u8; 16],
+    ifindex: u32,
+    // The lowest bit; the compiler's bit field takes a whole word.
+    gpl_compatible: u32,
+    netns_dev: u64,
+    netns_ino: u64,
+    nr_jited_ksyms: u32,
+    nr_jited_func_lens: u32,
+    jited_ksyms: u64,
+    jited_func_lens: u64,
+    btf_id: u32,
+    func_info_rec_size: u32,
+    func_info: u64,
+    nr_func_info: u32,
+    nr_line_info: u32,
+    line_info: u64,
+    jited_line_info: u64,
+    nr_jited_line_info: u32,
+    line_info_rec_size: u32,
+    jited_line_info_rec_size: u32,
+    nr_prog_tags: u32,
+    prog_tags: u64,
+    /// For how long it ran while the kernel kept statistics (`kernel.bpf_stats_enabled`), in nanoseconds.
+    pub(in crate::datapath) run_time_ns: u64,
+    /// How often it ran meanwhile.
+    pub(in crate::datapath) run_cnt: u64,
 }
 // SAFETY: integers only.
 unsafe impl Info for ProgramInfo {}

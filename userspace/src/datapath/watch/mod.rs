@@ -229,6 +229,17 @@ impl Arrivals {
     }
 }
 
+/// How many packets were not told to watchers of a filter since it was attached; `None` if it cannot be watched.
+pub(super) fn missed(pins: &WatchPins) -> Result<Option<Missed>, DatapathError> {
+    // Not there, or another version's.
+    let Ok(map) = Layout::WATCH_MISSED.open(&pins.missed) else {
+        return Ok(None);
+    };
+    let map = Map::PerCpuArray(map);
+    let map = map.try_into().map_err(DatapathError::map(MISSED))?;
+    read_missed(&map).map(Some)
+}
+
 fn read_missed(map: &PerCpuArray<MapData, [u64; 2]>) -> Result<Missed, DatapathError> {
     let counts = map.get(&0, 0).map_err(DatapathError::map(MISSED))?;
     Ok(counts
