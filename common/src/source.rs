@@ -34,8 +34,10 @@ const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_SERVICE_VLAN: u16 = 0x88a8;
 
 const IPV4_HEADER: usize = 20;
+const IPV4_LENGTH: usize = 2;
 const IPV4_SOURCE: usize = 12;
 const IPV6_HEADER: usize = 40;
+const IPV6_LENGTH: usize = 4;
 const IPV6_SOURCE: usize = 8;
 
 /// Whom a frame comes from, as far as its outermost IP header says.
@@ -130,6 +132,20 @@ impl Source {
             header,
         })
     }
+}
+
+/// Where in a frame the IP packet ends, as its header says (RFC 791: total length; RFC 8200: payload length); `None` if it
+/// carries none, or has tags.
+#[inline(always)]
+pub fn ip_end<F: Frame + ?Sized>(frame: &F) -> Option<usize> {
+    // Each offset a constant, as above.
+    let length = |at| frame.read(ETHERNET_HEADER + at).map(u16::from_be_bytes);
+    let behind = match ethertype(frame, ETHERNET_HEADER)? {
+        ETHERTYPE_IPV4 => usize::from(length(IPV4_LENGTH)?),
+        ETHERTYPE_IPV6 => IPV6_HEADER + usize::from(length(IPV6_LENGTH)?),
+        _ => return None,
+    };
+    Some(ETHERNET_HEADER + behind)
 }
 
 /// The type of what follows at `payload`: the two bytes before it, after a MAC header or a tag alike.

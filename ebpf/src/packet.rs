@@ -94,11 +94,66 @@ pub(crate) unsafe fn read<const N: usize>(
     end: usize,
     offset: usize,
 ) -> Option<[u8; N]> {
-    let place = place::<N>(start, end, offset)? as *const [u8; N];
-    // SAFETY: `place` checked that N bytes lie between the packet's start and end, which the kernel keeps
-    // mapped while the program runs. An array of bytes has no alignment, and any bytes are a value of it.
-    Some(unsafe { place.read() })
+    let place = place::<N>(start, end, offset)?;
+    // SAFETY: `place` checked that N bytes lie between the packet's start and end, which the kernel keeps mapped while the
+    // program runs.
+    Some(unsafe { load(place) })
 }
+
+/// The `N` bytes at a place.
+///
+/// Of an array of bytes the compiler knows no alignment, so it would load one after the other and put them together. But a
+/// header's fields lie as their sizes ask, once those two bytes are counted that drivers leave free before a frame where it
+/// matters (`NET_IP_ALIGN`); the verifier reckons the same way. So what is as long as words, or a half, is read as such.
+///
+/// # Safety
+///
+/// There are so many bytes.
+#[inline(always)]
+unsafe fn load<const N: usize>(place: usize) -> [u8; N] {
+    let mut bytes = [0; N];
+    if N == 2 {
+        // SAFETY: the caller vouches for them.
+        bytes.copy_from_slice(&unsafe { load_half(place) }.to_ne_bytes());
+    } else if N.is_multiple_of(4) {
+        let (words, _) = bytes.as_chunks_mut();
+        for (index, word) in words.iter_mut().enumerate() {
+            // SAFETY: the same, and this is one of the words that they are.
+            *word = unsafe { load_word(place + 4 * index) }.to_ne_bytes();
+        }
+    } else {
+        // SAFETY: the same. An array of bytes has no alignment, and any bytes are a value of it.
+        bytes = unsafe { (place as *const [u8; N]).read() };
+    }
+    bytes
+}
+
+macro_rules! load {
+    ($name:ident, $number:ty, $instruction:literal) => {
+        /// The number at a place, wherever that lies.
+        ///
+        /// # Safety
+        ///
+        /// Its bytes are there.
+        #[inline(always)]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "what is loaded leaves the rest of the register zero"
+        )]
+        unsafe fn $name(place: usize) -> $number {
+            let number: u64;
+            // SAFETY: the caller vouches for the bytes. Where a machine cannot load them from an odd place, the verifier refuses
+            // the program.
+            unsafe {
+                asm!($instruction, out(reg) number, in(reg) place, options(pure, readonly, nostack, preserves_flags));
+            }
+            number as $number
+        }
+    };
+}
+
+load!(load_half, u16, "{} = *(u16 *)({} + 0)");
+load!(load_word, u32, "{} = *(u32 *)({} + 0)");
 
 impl Frame for Packet {
     #[inline(always)]

@@ -148,13 +148,18 @@ fn bytes_are_counted_with_packets() {
 #[test]
 fn a_packet_of_several_buffers_is_counted_whole() {
     for (engine, loader) in with_each(ENGINES) {
-        let generation = load(engine, loader);
-        let case = packets::cases().remove(0);
-        let mut frame = case.frame;
-        frame.resize(9014, 0);
-        assert!(!admits(&generation, &frame));
-        let counters = generation.counters().unwrap();
-        assert_eq!(counters.countries[&Country::CHINA].bytes, 9014);
+        // Its header says nothing of the rest, or all.
+        for said in [None, Some(9000_u16)] {
+            let generation = load(engine, loader);
+            let mut frame = packets::cases().remove(0).frame;
+            frame.resize(9014, 0);
+            if let Some(said) = said {
+                frame[16..18].copy_from_slice(&said.to_be_bytes());
+            }
+            assert!(!admits(&generation, &frame));
+            let counters = generation.counters().unwrap();
+            assert_eq!(counters.countries[&Country::CHINA].bytes, 9014);
+        }
     }
 }
 

@@ -136,7 +136,7 @@ fn geodrop_frags(context: XdpContext) -> u32 {
     if trial_is_over() {
         return give_way(&context, xdp_action::XDP_PASS);
     }
-    let packet = FarPacket::of(&context);
+    let packet = FarPacket::of_buffers(&context, &Packet::of_one_buffer(&context));
     // It holds no pointer into the packet: the verifier would go all ways behind a lookup anew for each depth of VLAN tags,
     // as it knows more or less of the packet then.
     let frame = NearPacket::of(&context, packet.length());
