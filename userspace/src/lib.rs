@@ -15,6 +15,8 @@ pub mod policy;
 pub mod range;
 pub mod table;
 pub mod testbed;
+#[cfg(feature = "top")]
+pub mod top;
 pub mod update;
 pub mod warnings;
 

@@ -6,6 +6,7 @@
 
 mod attach;
 mod check;
+mod colour;
 mod confirm;
 mod demo;
 mod detach;
@@ -18,6 +19,7 @@ mod help;
 mod json;
 mod lookup;
 mod options;
+mod protocol;
 mod reload;
 mod report;
 mod run;
@@ -27,6 +29,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod time;
+#[cfg(feature = "top")]
+mod top;
 mod watch;
 mod words;
 
@@ -52,6 +56,7 @@ Examples:
   sudo geodrop run -i eth0                    drop traffic from CN, HK and MO until Ctrl-C
   sudo geodrop attach -i eth0 --block CN,RU   leave a filter in the kernel
   sudo geodrop watch --country CN             what is dropped, as it comes
+  sudo geodrop top                            how much is dropped and passes, live
   geodrop check --config policy.toml          what a policy file means, and what is wrong in it
   geodrop export --format nft                 the same policy for another tool: nft, ipset, lists
   geodrop status --json                       what runs, and what it has counted
@@ -98,6 +103,8 @@ enum Verb {
     Status(status::Arguments),
     Report(report::Arguments),
     Watch(watch::Arguments),
+    #[cfg(feature = "top")]
+    Top(top::Arguments),
     Check(check::Arguments),
     Lookup(lookup::Arguments),
     Geoip(geoip::Arguments),
@@ -140,6 +147,8 @@ pub(crate) fn main() -> ExitCode {
         Verb::Status(arguments) => status::run(arguments),
         Verb::Report(arguments) => report::run(arguments),
         Verb::Watch(arguments) => watch::run(arguments),
+        #[cfg(feature = "top")]
+        Verb::Top(arguments) => top::run(arguments),
         Verb::Check(arguments) => check::run(arguments),
         Verb::Lookup(arguments) => lookup::run(arguments),
         Verb::Geoip(arguments) => geoip::run(arguments),

@@ -42,7 +42,7 @@ pub struct Runs {
 }
 
 /// A filter as the kernel has it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Running {
     /// Where it is attached.
     pub interface: Interface,

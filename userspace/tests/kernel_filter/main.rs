@@ -31,6 +31,8 @@ mod report;
 mod service;
 mod status;
 mod tcx;
+#[cfg(feature = "top")]
+mod top;
 mod trial;
 mod update;
 mod watch;

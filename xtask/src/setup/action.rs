@@ -64,6 +64,8 @@ pub(crate) enum Packages {
     Musl,
     /// Python, and what makes environments of its packages.
     Python,
+    /// A terminal that tests can type into and read.
+    Terminal,
 }
 
 impl Packages {
@@ -79,6 +81,7 @@ impl Packages {
             Self::Filters => ["nftables", "ipset", "iptables"].map(str::to_owned).into(),
             Self::Musl => vec!["musl-tools".to_owned()],
             Self::Python => vec!["python3-venv".to_owned()],
+            Self::Terminal => vec!["tmux".to_owned()],
         }
     }
 
@@ -90,7 +93,7 @@ impl Packages {
             Self::CCompilers => "up to 70 MB to download",
             Self::Python => "up to 10 MB to download",
             Self::Llvm(_) => "100 MB to download, 650 MB installed",
-            Self::Filters | Self::Musl => "1 MB to download",
+            Self::Filters | Self::Musl | Self::Terminal => "1 MB to download",
         }
     }
 }

@@ -28,7 +28,9 @@ use self::{
 };
 pub(crate) use self::{
     plan::Purpose,
-    programs::{ensure_filters, ensure_fuzzer, ensure_musl, ensure_packager, ensure_python},
+    programs::{
+        ensure_filters, ensure_fuzzer, ensure_musl, ensure_packager, ensure_python, ensure_terminal,
+    },
 };
 use crate::{
     bounded::{self, Stop},

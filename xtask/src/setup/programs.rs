@@ -27,6 +27,13 @@ const FILTERS: Needed = Needed {
     by_hand: "apt-get install nftables ipset iptables",
 };
 
+/// The terminal that tests type into.
+const TERMINAL: Needed = Needed {
+    programs: &["tmux"],
+    actions: apt(Packages::Terminal),
+    by_hand: "apt-get install tmux",
+};
+
 /// What the library of the fuzzer is built with.
 const CPP: Needed = Needed {
     programs: &["c++"],
@@ -86,6 +93,11 @@ const fn apt(packages: Packages) -> [Action; 2] {
 /// Sees to it that the filters of other makers are there.
 pub(crate) fn ensure_filters(workspace: &Workspace, consent: Consent) -> anyhow::Result<()> {
     FILTERS.ensure(workspace, consent)
+}
+
+/// Sees to it that there is a terminal to type into.
+pub(crate) fn ensure_terminal(workspace: &Workspace, consent: Consent) -> anyhow::Result<()> {
+    TERMINAL.ensure(workspace, consent)
 }
 
 /// Sees to it that there is what fuzz targets are built and run with.

@@ -18,32 +18,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    super::{Usage, warn, words},
+    super::{Usage, colour, protocol::protocol_name, warn, words},
     capture::Capture,
     text::Text,
 };
-
-/// Whether nobody has said that programs are to do without colours (no-color.org).
-fn wants_colours() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|text| text.is_empty())
-}
-
-/// The protocols that have names here, by their numbers (IANA, Assigned Internet Protocol Numbers).
-const PROTOCOLS: [(u8, &str); 4] = [(6, "tcp"), (17, "udp"), (1, "icmp"), (58, "icmpv6")];
-
-/// The number of a protocol that has a name here.
-pub(super) fn protocol_number(name: &str) -> Option<u8> {
-    let mut all = PROTOCOLS.iter();
-    all.find(|(_, other)| *other == name)
-        .map(|(number, _)| *number)
-}
-
-/// The name of a protocol, or its number.
-pub(super) fn protocol_name(number: u8) -> String {
-    let mut all = PROTOCOLS.iter();
-    let found = all.find(|(other, _)| *other == number);
-    found.map_or_else(|| number.to_string(), |(_, name)| (*name).to_owned())
-}
 
 /// Why a packet is refused: its country, if that is why, and the word for it.
 pub(super) fn reason(event: &Event) -> (Option<Country>, &'static str) {
@@ -165,7 +143,7 @@ impl Output {
             }
             (true, false) => Form::Nothing,
             (false, true) => Form::Json,
-            (false, false) => Form::Text(Text::new(on_terminal && wants_colours())),
+            (false, false) => Form::Text(Text::new(on_terminal && colour::is_wanted())),
         };
         Ok(Self {
             standard: BufWriter::new(standard),

@@ -10,8 +10,8 @@ use geodrop::datapath::{
 use jiff::tz::TimeZone;
 
 use super::{
-    super::table::NOTHING,
-    output::{protocol_name, why},
+    super::{protocol, table::NOTHING},
+    output::why,
 };
 
 const COLUMNS: usize = 6;
@@ -87,13 +87,10 @@ impl Text {
 
 /// Where a packet goes to: its port, or else its protocol.
 fn destination(headers: &Headers) -> String {
-    let protocol = headers
-        .protocol
-        .map_or_else(|| NOTHING.to_owned(), protocol_name);
-    match headers.ports {
-        Some(ports) => format!("{protocol}/{}", ports.destination),
-        None => protocol,
-    }
+    protocol::destination(
+        headers.protocol,
+        headers.ports.map(|ports| ports.destination),
+    )
 }
 
 /// What became of a packet, and by which rule if that is one for ports.

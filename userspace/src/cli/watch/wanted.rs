@@ -13,9 +13,9 @@ use geodrop::{
 };
 use ipnet::IpNet;
 
-use super::{
-    super::{Usage, options},
-    output::{protocol_name, protocol_number},
+use super::super::{
+    Usage, options,
+    protocol::{protocol_name, protocol_number},
 };
 
 /// What chooses among the packets that the kernel hands over.

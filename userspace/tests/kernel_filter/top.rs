@@ -1,0 +1,313 @@
+//! `geodrop top` in a terminal: what it shows, what keys do, and that the terminal is afterwards as it was before.
+
+use std::{
+    fs,
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::host::{BLOCKED, HOOKS, Host, OTHER};
+
+/// What a test waits for at most: far more than it takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What begins red text: a colour of 256, of which the second is red.
+const RED: &str = "\u{1b}[38;5;1m";
+
+const ENFORCE: &[&str] = &["attach", "-i", "server", "--block", "CN,HK"];
+
+/// A shell on the host, in a terminal of 80 columns and 24 lines. It ends when this is dropped.
+struct Terminal<'a> {
+    host: &'a Host,
+    /// Where the server of this terminal, and of no other, listens.
+    socket: String,
+}
+
+impl<'a> Terminal<'a> {
+    fn open(host: &'a Host) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let terminal = Self {
+            host,
+            socket: format!("geodrop-test-{}-{number}", std::process::id()),
+        };
+        let shell = ["new-session", "-d", "-x", "80", "-y", "24", "sh"];
+        terminal.tmux(&[&["-f", "/dev/null"], &shell as &[_]].concat());
+        terminal.await_screen("a prompt", |screen| !screen.trim().is_empty());
+        terminal.enter("echo what was before");
+        terminal.await_line("what was before");
+        terminal
+    }
+
+    /// What tmux(1) prints.
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("tmux");
+        command
+            .args(["-u", "-L", &self.socket])
+            .args(arguments)
+            .env_remove("TMUX")
+            .env_remove("NO_COLOR")
+            .envs([("LC_ALL", "C.UTF-8"), ("TERM", "xterm-256color")]);
+        let output = self.host.veth.server.run(|| command.output());
+        let output = output.unwrap().expect("tmux is there");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    /// Presses keys, as tmux names them.
+    fn press(&self, keys: &[&str]) {
+        self.tmux(&[&["send-keys"], keys].concat());
+    }
+
+    /// Types a command, with what stands for it before it.
+    fn enter_with(&self, before: &str, command: &str) {
+        self.press(&["-l", &format!("{before} {command}")]);
+        self.press(&["Enter"]);
+    }
+
+    fn enter(&self, command: &str) {
+        self.enter_with("", command);
+    }
+
+    /// Starts `geodrop top`, after which the shell says how it ended.
+    fn start(&self, environment: &str, arguments: &str) {
+        let program = env!("CARGO_BIN_EXE_geodrop");
+        let pins = self.host.pins.display();
+        let command = format!("{program} top --pin-root {pins} {arguments}; echo \"status=$?\"");
+        self.enter_with(environment, &command);
+    }
+
+    /// Waits until the screen is as it should be; returns it.
+    fn await_screen(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let screen = self.screen();
+            if is_so(&screen) {
+                return screen;
+            }
+            assert!(Instant::now() < deadline, "{what} never comes:\n{screen}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until the screen has this text.
+    fn await_text(&self, text: &str) -> String {
+        self.await_screen(text, |screen| screen.contains(text))
+    }
+
+    /// Waits until the screen has this line.
+    fn await_line(&self, line: &str) -> String {
+        self.await_screen(line, |screen| screen.lines().any(|one| one == line))
+    }
+
+    /// Waits until a row of the screen begins like this; returns what follows in it.
+    fn await_row(&self, name: &str) -> Vec<String> {
+        let row = |screen: &str| {
+            let mut lines = screen.lines();
+            let rest = lines.find_map(|line| line.trim_start().strip_prefix(name))?;
+            Some(rest.split_whitespace().map(str::to_owned).collect())
+        };
+        let screen = self.await_screen(name, |screen| row(screen).is_some());
+        row(&screen).unwrap()
+    }
+
+    /// Asserts that the shell goes on where it was, as nothing had been.
+    fn assert_restored(&self, status: i32) {
+        let screen = self.await_line(&format!("status={status}"));
+        assert!(screen.contains("what was before"), "{screen}");
+        assert!(!screen.contains("packets/s"), "{screen}");
+        let flags = "#{alternate_on} #{cursor_flag}";
+        assert_eq!(self.tmux(&["display-message", "-p", flags]).trim(), "0 1");
+        self.enter("clear; stty -a | tr ';' '\\n'");
+        let modes = self.await_text(" icanon ");
+        assert!(
+            modes.contains(" echo ") && !modes.contains("-icanon"),
+            "{modes}"
+        );
+        self.enter("clear; echo what was before");
+        self.await_line("what was before");
+    }
+
+    /// The process that runs in the shell.
+    fn process(&self) -> Pid {
+        let shell = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
+        let shell = shell.trim();
+        let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"));
+        Pid::from_raw(children.unwrap().trim().parse().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Terminal<'_> {
+    fn drop(&mut self) {
+        let mut command = Command::new("tmux");
+        command.args(["-L", &self.socket, "kill-server"]);
+        // Also when the test has failed.
+        let _ = command.output();
+    }
+}
+
+#[test]
+fn what_was_sent_is_on_the_screen_and_keys_choose_what_else() {
+    for hook in HOOKS {
+        let host = Host::at(hook);
+        host.succeed(ENFORCE);
+        let terminal = Terminal::open(&host);
+        terminal.start("", "--interval 200ms");
+        terminal.await_text("enforced: blocks CN HK");
+        for _ in 0..5 {
+            assert!(!host.admits(BLOCKED));
+        }
+        assert!(!host.admits("143.89.1.1"));
+        assert!(host.admits(OTHER));
+        let total = |name: &str, expected: &str| {
+            let deadline = Instant::now() + PATIENCE;
+            // Packets and bits a second, and packets in all.
+            while terminal.await_row(name)[2] != expected {
+                assert!(Instant::now() < deadline, "{}", terminal.screen());
+            }
+        };
+        total("CN China", "5");
+        total("HK Hong Kong", "1");
+        terminal.await_row("CN   1.0.1.1");
+        terminal.await_row("HK   143.89.1.1");
+        terminal.await_text("udp/9");
+
+        terminal.press(&["/", "h", "k", "Enter"]);
+        terminal.await_screen("a filter", |screen| !screen.contains("China"));
+        terminal.await_text("filter HK");
+        terminal.press(&["/", "Escape"]);
+        terminal.await_text("CN China");
+        terminal.press(&["?"]);
+        terminal.await_text("any key goes back");
+        terminal.press(&["q"]);
+        terminal.await_text("CN China");
+        terminal.press(&["+"]);
+        terminal.await_text("+- 250ms");
+
+        let coloured = terminal.tmux(&["capture-pane", "-p", "-e"]);
+        assert!(coloured.contains(RED), "{coloured}");
+        terminal.press(&["q"]);
+        terminal.assert_restored(0);
+    }
+}
+
+#[test]
+fn a_signal_or_another_key_that_ends_it_leaves_the_terminal_as_it_was() {
+    let host = Host::new();
+    host.succeed(ENFORCE);
+    let terminal = Terminal::open(&host);
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        terminal.start("", "");
+        terminal.await_text("q quit");
+        let on = terminal.tmux(&["display-message", "-p", "#{alternate_on}"]);
+        assert_eq!(on.trim(), "1");
+        kill_process(terminal.process(), signal).unwrap();
+        terminal.assert_restored(0);
+    }
+    for key in ["C-c", "Escape"] {
+        terminal.start("", "");
+        terminal.await_text("q quit");
+        terminal.press(&[key]);
+        terminal.assert_restored(0);
+    }
+}
+
+#[test]
+fn filters_come_go_and_are_replaced_meanwhile() {
+    let host = Host::new();
+    let terminal = Terminal::open(&host);
+    terminal.start("", "--interval 200ms");
+    terminal.await_text("No filter is attached");
+    host.succeed(ENFORCE);
+    terminal.await_text("generation 1");
+    host.succeed(&[
+        "attach",
+        "-i",
+        "server",
+        "--only",
+        "DE",
+        "--monitor",
+        "--count",
+        "all",
+    ]);
+    terminal.await_text("generation 2");
+    terminal.await_text("monitor, drops nothing: only DE");
+    assert!(host.admits(OTHER));
+    terminal.await_row("US United States");
+    terminal.await_text("would block");
+    host.succeed(&["detach", "--all"]);
+    terminal.await_text("No filter is attached");
+    host.succeed(ENFORCE);
+    terminal.await_text("enforced: blocks CN HK");
+    terminal.press(&["q"]);
+    terminal.assert_restored(0);
+}
+
+#[test]
+fn while_somebody_else_watches_all_but_sources_and_ports_is_shown() {
+    let host = Host::new();
+    host.succeed(ENFORCE);
+    let mut watch = host.start_until("watching server", &["watch", "--json"]);
+    let terminal = Terminal::open(&host);
+    terminal.start("", "--interval 200ms");
+    terminal.await_text("sources and ports are not known");
+    assert!(!host.admits(BLOCKED));
+    terminal.await_row("CN China");
+    watch.signal(Signal::INT);
+    assert_eq!(watch.wait().0, Some(0));
+    terminal.await_text("top ports");
+    assert!(!host.admits(BLOCKED));
+    terminal.await_row("CN   1.0.1.1");
+    // It is the one that watches now, and does no more when it has ended.
+    let said = host.fail(1, &["watch"]);
+    assert!(
+        said.contains("watches the filter on server already"),
+        "{said}"
+    );
+    terminal.press(&["q"]);
+    terminal.assert_restored(0);
+    host.succeed(&["watch", "--for", "1s"]);
+}
+
+#[test]
+fn it_fits_into_the_terminal_and_needs_no_colours() {
+    let host = Host::new();
+    host.succeed(ENFORCE);
+    let terminal = Terminal::open(&host);
+    terminal.start("NO_COLOR=1 LC_ALL=C", "");
+    terminal.await_text("enforced: blocks CN HK");
+    let screen = terminal.tmux(&["capture-pane", "-p", "-e"]);
+    assert!(!screen.contains("38;5;"), "{screen}");
+    assert!(screen.is_ascii(), "{screen}");
+    terminal.tmux(&["resize-window", "-x", "50", "-y", "10"]);
+    terminal.await_text("top needs 60 columns and 14 lines");
+    terminal.tmux(&["resize-window", "-x", "120", "-y", "40"]);
+    let wide = terminal.await_text("enforced: blocks CN HK");
+    let foot = wide.lines().position(|line| line.contains("q quit"));
+    assert_eq!(foot, Some(39), "{wide}");
+    terminal.press(&["q"]);
+    terminal.await_line("status=0");
+}
+
+#[test]
+fn what_cannot_be_drawn_on_is_refused_with_what_to_use_instead() {
+    let host = Host::new();
+    let said = host.fail(2, &["top"]);
+    assert!(said.contains("`geodrop status --json`"), "{said}");
+    let terminal = Terminal::open(&host);
+    terminal.start("TERM=dumb", "");
+    let screen = terminal.await_line("status=2");
+    assert!(screen.contains("TERM calls `dumb`"), "{screen}");
+    terminal.start("", "-i nothing");
+    let screen = terminal.await_line("status=1");
+    assert!(screen.contains("nothing"), "{screen}");
+}
