@@ -11,6 +11,8 @@ pub mod demo;
 pub mod export;
 pub mod geoip;
 pub mod guard;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod policy;
 pub mod range;
 pub mod table;

@@ -12,7 +12,7 @@ use geodrop::{
     geoip::{Country, CountryBy, Merge, Origin, Reconciliation},
     policy::{
         Count, CountryRule, Policy, PortRule, Ports, Protocol, Refusal, Replies, Unknown,
-        config::{self, Configuration, Engine, Hook, MOST_RULES, Mode},
+        config::{self, Configuration, Engine, Hook, MOST_RULES, MetricsSettings, Mode},
     },
 };
 use proptest::prelude::*;
@@ -185,6 +185,8 @@ fn what_is_no_policy_is_read_beside_it() {
         engine = 'lpm'
         hook = 'tcx'
         mode = 'generic'
+        metrics = '[::1]:9469'
+        metrics_file = 'geodrop.prom'
         [geoip]
         sources = ['builtin']
         merge = 'any'
@@ -195,6 +197,11 @@ fn what_is_no_policy_is_read_beside_it() {
     assert_eq!(configuration.engine, Some(Engine::Lpm));
     assert_eq!(configuration.hook, Some(Hook::Tcx));
     assert_eq!(configuration.mode, Some(Mode::Generic));
+    let metrics = MetricsSettings {
+        address: Some("[::1]:9469".parse().unwrap()),
+        file: Some("geodrop.prom".into()),
+    };
+    assert_eq!(configuration.metrics, metrics);
     assert_eq!(configuration.geoip.sources, Some(vec![Origin::Builtin]));
     let reconciliation = Reconciliation {
         merge: Merge::Any,
@@ -577,6 +584,20 @@ fn prefixes_come_from_files_too() {
 }
 
 #[test]
+fn metrics_are_served_at_an_address_with_a_port() {
+    for text in [
+        "metrics = 'localhost:9469'",
+        "metrics = '127.0.0.1'",
+        "metrics = 9469",
+    ] {
+        let said = refused(text);
+        assert!(said.contains("127.0.0.1:9469"), "{said}");
+    }
+    let said = refused("[geoip]\nmetrics = '127.0.0.1:9469'\n");
+    assert!(said.contains("at the top level"), "{said}");
+}
+
+#[test]
 fn every_example_is_in_order() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let mut names = Vec::new();
@@ -622,6 +643,8 @@ fn piece() -> impl Strategy<Value = String> {
             "engine",
             "hook",
             "mode",
+            "metrics",
+            "\"127.0.0.1:9469\"",
             "name",
             "ports",
             "sources",

@@ -20,7 +20,7 @@ use geodrop::{
     geoip::GeoData,
     policy::{
         Count, CountryRule, Policy, Refusal, Replies, Ruleset,
-        config::{self, Choice as _, Engine, Hook, Mode, Settings},
+        config::{self, Choice as _, Engine, Hook, MetricsSettings, Mode, Settings},
     },
     table,
 };
@@ -126,6 +126,8 @@ pub(super) struct Resolved {
     pub(super) engine: EngineChoice,
     pub(super) hook: Hook,
     pub(super) mode: ModeChoice,
+    /// Where the configuration wants metrics exposed.
+    pub(super) metrics: MetricsSettings,
     /// All files that it was read from.
     pub(super) files: Vec<PathBuf>,
     /// Which country an address is in.
@@ -261,6 +263,7 @@ impl FilterOptions {
             engine: engine(self.engine.or(configuration.engine).unwrap_or_default()),
             hook,
             mode: mode_choice(mode.unwrap_or_default()),
+            metrics: configuration.metrics.clone(),
             files: said.files.clone(),
             data,
         })

@@ -6,6 +6,11 @@ mod events;
 mod files;
 mod interfaces;
 mod log;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "run/no_metrics.rs"]
+mod metrics;
 mod report;
 mod service;
 
@@ -45,7 +50,7 @@ Examples:
   sudo geodrop run -i eth0 --monitor         count what would be dropped, and drop nothing
   sudo geodrop run -i eth0 --block CN,HK,MO
   sudo geodrop run --config policy.toml --monitor
-  sudo geodrop run --config policy.toml --watch
+  sudo geodrop run --config policy.toml --watch --metrics
   sudo geodrop run -i eth0 --only US,CA --allow 203.0.113.0/24 --interval 60")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -62,6 +67,9 @@ pub(super) struct Arguments {
     /// Reload when the configuration, or a file that it names, changes
     #[arg(long, requires = "config")]
     watch: bool,
+
+    #[command(flatten)]
+    metrics: metrics::Options,
 
     /// Log the verdict on every packet: for debugging, and slow
     #[arg(long, hide_short_help = true)]
@@ -87,6 +95,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let mut care = Care::of(arguments)?;
     manager.ready(care.summary());
+    care.note_interfaces();
     while care.goes_on() {
         // What is done about an event asks the kernel things that take event loops of their own.
         match runtime.block_on(events.next(care.logs_packets())) {
@@ -104,6 +113,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Event::Alive => service::alive(),
         }
         manager.status(care.summary());
+        care.note_interfaces();
     }
     service::stopping();
     Ok(care.end())

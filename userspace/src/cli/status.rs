@@ -3,9 +3,13 @@
 mod report;
 mod screen;
 
+#[cfg(feature = "metrics")]
+use std::io::Write as _;
 use std::{io, process::ExitCode};
 
 use clap::Args;
+#[cfg(feature = "metrics")]
+use geodrop::metrics::{Snapshot, text};
 use geodrop::{datapath::status::Status, warnings};
 use jiff::Timestamp;
 
@@ -28,6 +32,21 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
 
+    /// Print metrics for Prometheus, as `geodrop run --metrics` serves them: for filters that stand alone
+    #[cfg(feature = "metrics")]
+    #[arg(long, conflicts_with = "json")]
+    metrics: bool,
+
+    #[command(flatten)]
+    demands: Demands,
+
+    #[command(flatten)]
+    pins: PinOptions,
+}
+
+/// What has to be so for the exit status to be 0.
+#[derive(Debug, Args)]
+struct Demands {
     /// Fail unless there is a filter and nothing is wrong: for monitoring
     #[arg(long)]
     check: bool,
@@ -35,9 +54,6 @@ pub(super) struct Arguments {
     /// Fail unless a process looks after a filter: for probes, which ask whether `geodrop run` is at work
     #[arg(long)]
     ready: bool,
-
-    #[command(flatten)]
-    pins: PinOptions,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -46,16 +62,39 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let warnings = warnings::all(&status, now);
     let is_ready = status.running.iter().any(|one| one.owner.is_some());
     let is_fine = !status.running.is_empty() && warnings.is_empty();
-    let mut output = io::stdout().lock();
-    if arguments.json {
-        super::json::write(&mut output, &Report::new(status, warnings, now))?;
-    } else {
-        screen::write(&mut output, &status, &warnings, now)?;
-    }
-    let is_as_asked = (is_ready || !arguments.ready) && (is_fine || !arguments.check);
+    write(arguments, status, warnings, now)?;
+    let Demands { check, ready } = arguments.demands;
+    let is_as_asked = (is_ready || !ready) && (is_fine || !check);
     Ok(if is_as_asked {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn write(
+    arguments: &Arguments,
+    status: Status,
+    warnings: Vec<String>,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let mut output = io::stdout().lock();
+    #[cfg(feature = "metrics")]
+    if arguments.metrics {
+        let snapshot = Snapshot {
+            status,
+            warnings: warnings.len(),
+            now,
+            work: None,
+        };
+        let text = text::write(snapshot, text::Format::Prometheus)?;
+        output.write_all(text.as_bytes())?;
+        return Ok(());
+    }
+    if arguments.json {
+        super::json::write(&mut output, &Report::new(status, warnings, now))?;
+    } else {
+        screen::write(&mut output, &status, &warnings, now)?;
+    }
+    Ok(())
 }

@@ -21,6 +21,8 @@ mod hitless;
 mod host;
 mod interfaces;
 mod life;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod package;
 mod policy;
 mod privileges;

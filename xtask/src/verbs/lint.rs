@@ -42,6 +42,14 @@ impl Args {
                 .args(["--all-targets"])
                 .args(deny),
         )?;
+        step("clippy, without what can be left out");
+        let without = [
+            "--package",
+            "geodrop",
+            "--all-targets",
+            "--no-default-features",
+        ];
+        workspace::run(workspace.cargo_for_host("clippy").args(without).args(deny))?;
         step("clippy, kernel programs");
         let mut clippy = kernel
             .clippy(&toolchain)

@@ -14,6 +14,7 @@ use super::{
     files::Files,
     interfaces::Refused,
     log::Logs,
+    metrics::Metrics,
     report::{Reports, report},
 };
 use crate::cli::{
@@ -50,6 +51,7 @@ pub(super) struct Care<'a> {
     pub(super) logs: Logs,
     reports: Reports,
     files: Files,
+    metrics: Metrics,
 }
 
 /// A policy on trial.
@@ -77,6 +79,7 @@ impl<'a> Care<'a> {
             logs: Logs::default(),
             reports: Reports::new(Duration::from_secs(arguments.interval)),
             files: Files::of(config.map(Into::into).into_iter().collect()),
+            metrics: Metrics::new(arguments),
         };
         care.attach(&arguments.filter.terms())?;
         Ok(care)
@@ -105,7 +108,10 @@ impl<'a> Care<'a> {
         }
         let files = std::mem::take(&mut resolved.files);
         self.files.are(files, began);
+        // What it takes to expose them is there before anything changes, and is exposed when all has.
+        let metrics = self.metrics.prepare(&resolved.metrics)?;
         self.put_in_force(resolved, terms)?;
+        self.metrics.adopt(metrics);
         Ok(())
     }
 
@@ -217,6 +223,14 @@ impl<'a> Care<'a> {
         parts.join("; ")
     }
 
+    /// Lets metrics know which interfaces are to be filtered.
+    pub(super) fn note_interfaces(&self) {
+        let held = self.held().map(|filter| &filter.interface.name);
+        let tried = self.tried.iter().map(|tried| &tried.resolved);
+        let named = self.resolved.iter().chain(tried).flat_map(Resolved::names);
+        self.metrics.note_interfaces(held.chain(named));
+    }
+
     /// Whether one of the filters is on the interface with this index.
     pub(super) fn filters_interface(&self, index: u32) -> bool {
         let mut filters = self.filters.iter();
@@ -269,7 +283,9 @@ impl<'a> Care<'a> {
                 .flat_map(|request| request.sessions.iter().cloned())
                 .collect(),
         };
-        if let Err(error) = self.attach(&terms) {
+        let reloaded = self.attach(&terms);
+        self.metrics.note_reload(reloaded.is_ok());
+        if let Err(error) = reloaded {
             let why = describe(&error);
             warn(format_args!(
                 "the reload failed, and what was in force stays: {why}"

@@ -18,6 +18,8 @@
 //! engine = "auto"                         # "auto" | "multibit" | "lpm"
 //! hook = "xdp"                            # "xdp" | "tcx"
 //! mode = "auto"                           # "auto" | "native" | "generic"
+//! metrics = "127.0.0.1:9469"              # where `geodrop run` serves metrics; without it, nowhere
+//! metrics_file = "/run/geodrop/geodrop.prom"    # and where it writes them to
 //!
 //! [geoip]
 //! sources = ["builtin"]                   # and files, also "CN=prefixes.txt"; the first that knows an address decides
@@ -68,9 +70,12 @@ use reader::Reader;
 pub use choice::{Choice, Engine, Hook, Mode};
 pub use prefixes::{FILE, read_prefixes};
 pub use rules::MOST_RULES;
-pub use settings::{Countries, GeoipSettings, Placed, RuleSetting, Settings};
+pub use settings::{Countries, GeoipSettings, MetricsSettings, Placed, RuleSetting, Settings};
 pub use source::{Location, Problem, Problems};
-pub use words::{Misspelt, instant, port_numbers, ports, ports_text, prefix, protocol_text};
+pub use words::{
+    METRICS_ADDRESS, Misspelt, instant, port_numbers, ports, ports_text, prefix, protocol_text,
+    socket_address,
+};
 
 /// What a policy file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,6 +93,8 @@ pub struct Configuration {
     pub hook: Option<Hook>,
     /// How XDP runs.
     pub mode: Option<Mode>,
+    /// Where a `geodrop run` exposes metrics.
+    pub metrics: MetricsSettings,
     /// Where GeoIP data comes from, and how it is read.
     pub geoip: GeoipSettings,
     /// The groups that may be named.

@@ -1,6 +1,6 @@
 //! What somebody said of a policy, key by key, and what they did not.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -101,6 +101,26 @@ impl GeoipSettings {
         Reconciliation {
             merge: self.merge.unwrap_or_default(),
             country: self.country.unwrap_or_default(),
+        }
+    }
+}
+
+/// Where a process that looks after filters exposes metrics; where nobody says anything, nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// `metrics`: where they are served.
+    pub address: Option<SocketAddr>,
+    /// `metrics_file`: the file that they are written to.
+    pub file: Option<PathBuf>,
+}
+
+impl MetricsSettings {
+    /// These settings, and where they say nothing those below.
+    #[must_use]
+    pub fn over(self, below: &Self) -> Self {
+        Self {
+            address: self.address.or(below.address),
+            file: self.file.or_else(|| below.file.clone()),
         }
     }
 }

@@ -6,7 +6,8 @@ use super::{
     Configuration, instant,
     reader::{Reader, Span, Value},
     rules,
-    settings::{GeoipSettings, Settings},
+    settings::{GeoipSettings, MetricsSettings, Settings},
+    words::{METRICS_ADDRESS, socket_address},
 };
 use crate::geoip::Origin;
 
@@ -31,6 +32,8 @@ const TOP: &[&str] = &[
     "engine",
     "hook",
     "mode",
+    "metrics",
+    "metrics_file",
     "geoip",
     "groups",
     "interface",
@@ -97,6 +100,7 @@ impl Reader<'_> {
             mode: table
                 .get("mode")
                 .and_then(|value| self.choice(value, "mode")),
+            metrics: self.metrics(table),
             geoip: self.geoip(table),
             settings,
             own,
@@ -136,6 +140,23 @@ impl Reader<'_> {
                 .get("count")
                 .and_then(|value| self.choice(value, "count")),
         }
+    }
+
+    /// `metrics` and `metrics_file`.
+    fn metrics(&mut self, table: &DeTable<'_>) -> MetricsSettings {
+        let like = format!("metrics = {METRICS_ADDRESS:?}");
+        let address = table.get("metrics").and_then(|value| {
+            let (text, span) = self.text(value, "metrics", &like)?;
+            let read = socket_address(text);
+            read.map_err(|problem| self.refuse_misspelt(&span, problem))
+                .ok()
+        });
+        let file = table.get("metrics_file").and_then(|value| {
+            let like = "metrics_file = \"/run/geodrop/geodrop.prom\"";
+            let (text, _) = self.text(value, "metrics_file", like)?;
+            Some(self.directory.join(text))
+        });
+        MetricsSettings { address, file }
     }
 
     /// `[[interface]]`.

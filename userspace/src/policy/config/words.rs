@@ -1,6 +1,6 @@
 //! Values that are written as text, in a file as on the command line: prefixes, ports, instants.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use jiff::{Timestamp, civil};
@@ -73,6 +73,23 @@ pub fn instant(text: &str) -> Result<Timestamp, Misspelt> {
         format!("`{text}` is no instant"),
         "write date, time and offset from UTC, like 2024-07-09T00:00:00+08:00",
     ))
+}
+
+/// The address and port at which metrics are served where nobody names one.
+pub const METRICS_ADDRESS: &str = "127.0.0.1:9469";
+
+/// Reads the address and port at which metrics are to be served: `127.0.0.1:9469`, `[::1]:9469`.
+///
+/// # Errors
+///
+/// What is none. A host's name is none: it may stand for several addresses, and for others tomorrow.
+pub fn socket_address(text: &str) -> Result<SocketAddr, Misspelt> {
+    text.parse().map_err(|_| {
+        misspelt(
+            format!("`{text}` is no address with a port"),
+            format!("write an IP address and a port, like {METRICS_ADDRESS} or [::1]:9469"),
+        )
+    })
 }
 
 /// Reads ports of a protocol: `tcp/22`, `udp/8000-8100`.
