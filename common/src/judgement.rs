@@ -115,11 +115,23 @@ where
     F: Frame + ?Sized,
     R: Rules + ?Sized,
 {
+    judge_source(Source::of(frame), frame, rules)
+}
+
+/// Judges one frame, whose source is known.
+#[inline(always)]
+pub fn judge_source<F, R>(source: Source, frame: &F, rules: &R) -> Judgement
+where
+    F: Frame + ?Sized,
+    R: Rules + ?Sized,
+{
     // Whole on each way: of a value that only one of them has, the other one has none, and the compiler may move it
     // about all the same, which the verifier refuses. An exception is looked for last, as the verifier would go all ways
     // through a table anew for each of its answers.
-    let (entry, exception, ip) = match Source::of(frame) {
-        Source::Ipv4 { address, header } => (
+    let (entry, exception, ip) = match source {
+        Source::Ipv4 {
+            address, header, ..
+        } => (
             rules.entry(rules.ipv4(address)),
             rules.exception(address.into()),
             IpHeader {
@@ -127,7 +139,9 @@ where
                 offset: header,
             },
         ),
-        Source::Ipv6 { address, header } => (
+        Source::Ipv6 {
+            address, header, ..
+        } => (
             rules.entry_of_ipv6(address),
             rules.exception(address.into()),
             IpHeader {

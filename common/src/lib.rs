@@ -38,6 +38,6 @@ pub mod watch;
 pub use class::{Action, Class, Entry, Rule};
 pub use counter::{Counter, Slot};
 pub use frame::Frame;
-pub use judgement::{Judgement, Rules, judge};
+pub use judgement::{Judgement, Rules, judge, judge_source};
 pub use source::Source;
 pub use table::Table;

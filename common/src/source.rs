@@ -34,10 +34,8 @@ const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_SERVICE_VLAN: u16 = 0x88a8;
 
 const IPV4_HEADER: usize = 20;
-const IPV4_LENGTH: usize = 2;
 const IPV4_SOURCE: usize = 12;
 const IPV6_HEADER: usize = 40;
-const IPV6_LENGTH: usize = 4;
 const IPV6_SOURCE: usize = 8;
 
 /// Whom a frame comes from, as far as its outermost IP header says.
@@ -49,6 +47,8 @@ pub enum Source {
         address: Ipv4Addr,
         /// Where in the frame the IP header starts.
         header: usize,
+        /// Where in the frame the IP packet ends, as its header says: nothing compares it with where the frame ends.
+        end: usize,
     },
     /// An IPv6 address.
     Ipv6 {
@@ -56,6 +56,8 @@ pub enum Source {
         address: Ipv6Addr,
         /// Where in the frame the IP header starts.
         header: usize,
+        /// Where in the frame the IP packet ends, as its header says.
+        end: usize,
     },
     /// The frame carries neither IPv4 nor IPv6: ARP, LLDP, and the like.
     NotIp,
@@ -90,6 +92,16 @@ impl Source {
         Self::of_payload(frame, innermost, ETHERNET_HEADER + 2 * VLAN_TAG)
     }
 
+    /// Where in the frame the IP packet ends, as its header says; `None` where none is.
+    #[inline(always)]
+    #[must_use]
+    pub const fn end(&self) -> Option<usize> {
+        match self {
+            Self::Ipv4 { end, .. } | Self::Ipv6 { end, .. } => Some(*end),
+            Self::NotIp | Self::Malformed => None,
+        }
+    }
+
     #[inline(always)]
     fn of_payload<F: Frame + ?Sized>(frame: &F, ethertype: u16, header: usize) -> Self {
         match ethertype {
@@ -102,7 +114,8 @@ impl Source {
     #[inline(always)]
     fn of_ipv4<F: Frame + ?Sized>(frame: &F, header: usize) -> Option<Self> {
         let bytes: [u8; IPV4_HEADER] = frame.read(header)?;
-        let (version, words) = (bytes[0] >> 4, usize::from(bytes[0] & 0xf));
+        let [first, _, high, low, ..] = bytes;
+        let (version, words) = (first >> 4, usize::from(first & 0xf));
         if version != 4 || words * 4 < IPV4_HEADER {
             return None;
         }
@@ -115,12 +128,13 @@ impl Source {
         Some(Self::Ipv4 {
             address: Ipv4Addr::from_octets([a, b, c, d]),
             header,
+            end: header + usize::from(u16::from_be_bytes([high, low])),
         })
     }
 
     #[inline(always)]
     fn of_ipv6<F: Frame + ?Sized>(frame: &F, header: usize) -> Option<Self> {
-        let [first]: [u8; 1] = frame.read(header)?;
+        let [first, _, _, _, high, low, _, _]: [u8; IPV6_SOURCE] = frame.read(header)?;
         if first >> 4 != 6 {
             return None;
         }
@@ -130,22 +144,9 @@ impl Source {
         Some(Self::Ipv6 {
             address: Ipv6Addr::from_octets(source),
             header,
+            end: header + IPV6_HEADER + usize::from(u16::from_be_bytes([high, low])),
         })
     }
-}
-
-/// Where in a frame the IP packet ends, as its header says (RFC 791: total length; RFC 8200: payload length); `None` if it
-/// carries none, or has tags.
-#[inline(always)]
-pub fn ip_end<F: Frame + ?Sized>(frame: &F) -> Option<usize> {
-    // Each offset a constant, as above.
-    let length = |at| frame.read(ETHERNET_HEADER + at).map(u16::from_be_bytes);
-    let behind = match ethertype(frame, ETHERNET_HEADER)? {
-        ETHERTYPE_IPV4 => usize::from(length(IPV4_LENGTH)?),
-        ETHERTYPE_IPV6 => IPV6_HEADER + usize::from(length(IPV6_LENGTH)?),
-        _ => return None,
-    };
-    Some(ETHERNET_HEADER + behind)
 }
 
 /// The type of what follows at `payload`: the two bytes before it, after a MAC header or a tag alike.

@@ -10,7 +10,7 @@ mod packets;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use geodrop_common::{
-    Class, Entry, Frame, Rule, Rules, Slot, Source, Table, class::Carried, judge, source::ip_end,
+    Class, Entry, Frame, Rule, Rules, Slot, Source, Table, class::Carried, judge,
 };
 use proptest::prelude::*;
 
@@ -49,20 +49,21 @@ impl Rules for TwoAddresses {
 
 #[test]
 fn where_an_ip_packet_ends_its_header_says() {
-    let ipv4 = [&[0; 12][..], &[8, 0, 0x45, 0, 0x05, 0xdc]].concat();
-    let ipv6 = [&[0; 12][..], &[0x86, 0xdd, 0x60, 0, 0, 0, 0x05, 0xb4]].concat();
-    let tagged = [&[0; 12][..], &[0x81, 0, 0, 7], &ipv4[12..]].concat();
-    let arp = [&[0; 12][..], &[8, 6], &[0; 28]].concat();
-    for (frame, end) in [
-        (&ipv4[..], Some(14 + 1500)),
-        (&ipv6, Some(14 + 40 + 1460)),
-        (&ipv4[..17], None),
-        (&ipv6[..19], None),
-        (&tagged, None),
-        (&arp, None),
-        (&[], None),
+    let macs = [0; 12];
+    let ipv4 = [&[8, 0, 0x45, 0, 0x05, 0xdc][..], &[0; 16]].concat();
+    let ipv6 = [&[0x86, 0xdd, 0x60, 0, 0, 0, 0x05, 0xb4][..], &[0; 34]].concat();
+    let tag = [0x81, 0, 0, 7];
+    let arp = [&[8, 6][..], &[0; 28]].concat();
+    for (behind, end) in [
+        (&[&ipv4[..]][..], Some(14 + 1500)),
+        (&[&ipv6], Some(14 + 40 + 1460)),
+        (&[&tag, &ipv4], Some(18 + 1500)),
+        (&[&tag, &tag, &ipv6], Some(22 + 40 + 1460)),
+        (&[&ipv4[..21]], None),
+        (&[&arp], None),
     ] {
-        assert_eq!(ip_end(frame), end, "{frame:02x?}");
+        let frame = [&macs[..], &behind.concat()].concat();
+        assert_eq!(Source::of(&frame[..]).end(), end, "{frame:02x?}");
     }
 }
 

@@ -20,7 +20,7 @@ use aya_ebpf::{
     },
     programs::{TcContext, XdpContext},
 };
-use geodrop_common::{Frame, source::ip_end, watch};
+use geodrop_common::{Frame, Source, watch};
 
 use crate::packet::{self, Packet};
 
@@ -224,22 +224,61 @@ far! {
     FarPacket, XdpContext, xdp_md, load_packet, measure_packet
 }
 
-impl FarPacket {
-    /// The packet of this run, whose first buffer is at hand. Needs `CAP_PERFMON`, to take one pointer from another.
+/// The first buffer of a packet. Needs `CAP_PERFMON`, to take one pointer from another.
+#[derive(Clone, Copy, Debug)]
+pub struct FirstBuffer {
+    context: *mut c_void,
+}
+
+impl FirstBuffer {
+    /// That of this run's packet.
+    #[inline(always)]
+    #[must_use]
+    pub fn of(context: &XdpContext) -> Self {
+        Self {
+            context: context.as_ptr(),
+        }
+    }
+
+    /// The packet, of which this was read.
     ///
-    /// To ask the helper takes a third of what judging a packet takes: it is spared where the first buffer has room left, and
+    /// To ask the helper how long it is takes a third of what judging it takes. That is spared where this buffer has room left, and
     /// all of the IP packet in it.
     #[inline(always)]
     #[must_use]
-    pub fn of_buffers(context: &XdpContext, first: &Packet) -> Self {
-        let near = first.length();
-        match ip_end(first) {
-            Some(end) if end <= near && near <= SHORT => Self {
-                context: context.as_ptr(),
-                length: near,
-            },
-            _ => Self::of(context),
+    pub fn packet(self, source: &Source) -> FarPacket {
+        let here = self.bytes().length();
+        let length = match source.end() {
+            Some(end) if end <= here && here <= SHORT => here,
+            _ => self.length(),
+        };
+        FarPacket {
+            context: self.context,
+            length,
         }
+    }
+
+    #[inline(always)]
+    fn bytes(self) -> Packet {
+        Packet::of_one_buffer(&XdpContext::new(self.context.cast()))
+    }
+}
+
+impl Frame for FirstBuffer {
+    #[inline(always)]
+    fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
+        self.bytes().read(offset)
+    }
+
+    #[inline(always)]
+    fn read_at<const N: usize>(&self, _offset: usize) -> Option<[u8; N]> {
+        None
+    }
+
+    #[inline(always)]
+    fn length(&self) -> usize {
+        // SAFETY: the context is the one that the kernel called us with.
+        unsafe { measure_packet(self.context) }
     }
 }
 

@@ -22,12 +22,12 @@ use aya_ebpf::{
     maps::ProgramArray,
     programs::{TcContext, XdpContext},
 };
-use geodrop_common::{Action, Frame, Judgement, judge, watch::Ruling};
+use geodrop_common::{Action, Frame, Judgement, Source, judge_source, watch::Ruling};
 use geodrop_ebpf::{
     answer::{self, Replaceable, answer},
     apart::Apart,
     counters,
-    far::{CopiedPacket, CopiedSegment, FarPacket, NearPacket, Segment},
+    far::{CopiedPacket, CopiedSegment, FarPacket, FirstBuffer, NearPacket, Segment},
     flows,
     packet::Packet,
     report,
@@ -53,10 +53,11 @@ fn give_way<T>(context: &impl EbpfContext, pass: T) -> T {
 fn filter<C: EbpfContext, F: Frame, P: Apart>(
     context: &C,
     frame: &F,
+    source: Source,
     packet: P,
 ) -> (Action, Judgement) {
-    let judgement = judge(frame, &Policy(packet));
-    let bytes = frame.length() as u64;
+    let judgement = judge_source(source, frame, &Policy(packet));
+    let bytes = packet.length() as u64;
     counters::count(judgement.slot, bytes);
     let action = if only_monitor() {
         Action::Pass
@@ -105,9 +106,10 @@ const fn xdp_action(action: Action) -> u32 {
 fn filter_or_answer<F: Frame, P: Apart + Replaceable>(
     context: &XdpContext,
     frame: &F,
+    source: Source,
     packet: P,
 ) -> u32 {
-    let (action, judgement) = filter(context, frame, packet);
+    let (action, judgement) = filter(context, frame, source, packet);
     if action == Action::Drop
         && let Some(ip) = judgement.refused()
         && answer(packet, ip)
@@ -126,7 +128,7 @@ fn geodrop(context: XdpContext) -> u32 {
     }
     let frame = Packet::of_one_buffer(&context);
     let packet = NearPacket::of(&context, frame.length());
-    xdp_action(filter(&context, &frame, packet).0)
+    xdp_action(filter(&context, &frame, Source::of(&frame), packet).0)
 }
 
 /// The filter for packets of one or several buffers.
@@ -136,11 +138,11 @@ fn geodrop_frags(context: XdpContext) -> u32 {
     if trial_is_over() {
         return give_way(&context, xdp_action::XDP_PASS);
     }
-    let packet = FarPacket::of_buffers(&context, &Packet::of_one_buffer(&context));
     // It holds no pointer into the packet: the verifier would go all ways behind a lookup anew for each depth of VLAN tags,
     // as it knows more or less of the packet then.
-    let frame = NearPacket::of(&context, packet.length());
-    filter_or_answer(&context, &frame, packet)
+    let frame = FirstBuffer::of(&context);
+    let source = Source::of(&frame);
+    filter_or_answer(&context, &frame, source, frame.packet(&source))
 }
 
 /// The same for loaders without `CAP_PERFMON`.
@@ -152,7 +154,7 @@ fn geodrop_copied(context: XdpContext) -> u32 {
     }
     let packet = CopiedPacket::of(FarPacket::of(&context));
     let frame = NearPacket::of(&context, packet.length());
-    filter_or_answer(&context, &frame, packet)
+    filter_or_answer(&context, &frame, Source::of(&frame), packet)
 }
 
 /// What traffic control is to do.
@@ -201,7 +203,7 @@ fn geodrop_tcx_copied(context: TcContext) -> i32 {
 /// Filters a packet, and sends the answer back if it is to be answered.
 #[inline(always)]
 fn filter_or_send_back<P: Apart + Replaceable>(context: &TcContext, packet: P) -> i32 {
-    let (action, judgement) = filter(context, &packet, packet);
+    let (action, judgement) = filter(context, &packet, Source::of(&packet), packet);
     if action == Action::Drop
         && let Some(ip) = judgement.refused()
         && answer(packet, ip)

@@ -124,8 +124,12 @@ fn read(bytes: &[u8]) -> Option<(Head, &[u8])> {
 impl Headers {
     fn of(frame: &[u8]) -> Option<Self> {
         let (source, ip): (IpAddr, _) = match Source::of(frame) {
-            Source::Ipv4 { address, header } => (address.into(), header_at(header, Family::Ipv4)),
-            Source::Ipv6 { address, header } => (address.into(), header_at(header, Family::Ipv6)),
+            Source::Ipv4 {
+                address, header, ..
+            } => (address.into(), header_at(header, Family::Ipv4)),
+            Source::Ipv6 {
+                address, header, ..
+            } => (address.into(), header_at(header, Family::Ipv6)),
             Source::NotIp | Source::Malformed => return None,
         };
         let destination = match ip.family {
