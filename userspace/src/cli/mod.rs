@@ -17,6 +17,7 @@ mod geoip;
 mod guard;
 mod help;
 mod json;
+mod log;
 mod lookup;
 mod options;
 mod protocol;
@@ -136,6 +137,15 @@ struct Usage(String);
 /// Parses the command line and does what it says.
 pub(crate) fn main() -> ExitCode {
     let verb = CommandLine::parse().verb;
+    let run = match &verb {
+        Verb::Run(arguments) => Some(&arguments.log),
+        _ => None,
+    };
+    if let Err(error) = log::start(run) {
+        // There is nothing else yet to tell it.
+        let _ = writeln!(io::stderr(), "geodrop: {}", harmless(&describe(&error)));
+        return status_of(&error);
+    }
     let result = match &verb {
         Verb::Run(arguments) => run::run(arguments),
         Verb::Attach(arguments) => attach::run(arguments),
@@ -157,29 +167,36 @@ pub(crate) fn main() -> ExitCode {
         Verb::Help(arguments) => help::run(arguments),
         Verb::Generate(arguments) => generate::run(arguments),
     };
+    log::tell_repeats(true);
     result.unwrap_or_else(|error| {
         // A reader of our output that has had enough (`geodrop … | head`) is no failure of ours to tell of.
         if is_broken_pipe(&error) {
             return ExitCode::SUCCESS;
         }
-        warn(describe(&error));
-        if error.is::<Usage>() || error.is::<ConfigError>() {
-            ExitCode::from(2)
-        } else {
-            ExitCode::FAILURE
-        }
+        log::tell_error(&describe(&error));
+        status_of(&error)
     })
+}
+
+fn status_of(error: &anyhow::Error) -> ExitCode {
+    if error.is::<Usage>() || error.is::<ConfigError>() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// Prints a line of what was done. That nobody reads it must not undo it, nor keep the rest from being done.
 fn say(line: impl Display) {
-    let _ = writeln!(io::stdout(), "{line}");
+    let line = line.to_string();
+    if !log::tell_result(&line) {
+        let _ = writeln!(io::stdout(), "{line}");
+    }
 }
 
 /// Prints a line of what should be known of how it was done, on standard error.
 fn warn(line: impl Display) {
-    let line = harmless(&line.to_string());
-    let _ = writeln!(io::stderr(), "geodrop: {line}");
+    log::tell_warning(&line.to_string());
 }
 
 /// Text that makes a terminal do nothing: errors quote files, which may hold anything.

@@ -5,7 +5,7 @@ mod care;
 mod events;
 mod files;
 mod interfaces;
-mod log;
+mod kernel_log;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(not(feature = "metrics"))]
@@ -24,7 +24,7 @@ use self::{
     events::{Event, Events},
     service::Manager,
 };
-use super::{options::FilterOptions, warn};
+use super::{log, options::FilterOptions, warn};
 
 /// Filter in the foreground, until Ctrl-C
 ///
@@ -51,6 +51,7 @@ Examples:
   sudo geodrop run -i eth0 --block CN,HK,MO
   sudo geodrop run --config policy.toml --monitor
   sudo geodrop run --config policy.toml --watch --metrics
+  sudo geodrop run --config policy.toml --log json --verbose
   sudo geodrop run -i eth0 --only US,CA --allow 203.0.113.0/24 --interval 60")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -74,12 +75,12 @@ pub(super) struct Arguments {
     /// Log the verdict on every packet: for debugging, and slow
     #[arg(long, hide_short_help = true)]
     log_packets: bool,
+
+    #[command(flatten)]
+    pub(super) log: log::LogOptions,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    if arguments.log_packets {
-        log::start()?;
-    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -107,7 +108,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             }
             Event::Interfaces => care.look_for_interfaces(),
             Event::Clock => care.follow_clock(),
-            Event::Look => care.look(),
+            Event::Look => {
+                care.look();
+                log::tell_repeats(false);
+            }
             Event::Log => care.print_log(),
             Event::Files => care.reload_if_files_changed(),
             Event::Alive => service::alive(),

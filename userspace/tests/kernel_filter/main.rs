@@ -21,6 +21,7 @@ mod hitless;
 mod host;
 mod interfaces;
 mod life;
+mod log;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod package;

@@ -13,7 +13,7 @@ use super::{
     Arguments,
     files::Files,
     interfaces::Refused,
-    log::Logs,
+    kernel_log::Logs,
     metrics::Metrics,
     report::{Reports, report},
 };
@@ -106,12 +106,15 @@ impl<'a> Care<'a> {
         for share in &mut resolved.shares {
             share.about.attended = true;
         }
+        tracing::debug!(files = ?resolved.files, "the policy was read");
         let files = std::mem::take(&mut resolved.files);
         self.files.are(files, began);
         // What it takes to expose them is there before anything changes, and is exposed when all has.
         let metrics = self.metrics.prepare(&resolved.metrics)?;
         self.put_in_force(resolved, terms)?;
         self.metrics.adopt(metrics);
+        let took = began.elapsed().unwrap_or_default();
+        tracing::debug!(milliseconds = took.as_millis(), "the policy is in force");
         Ok(())
     }
 
@@ -273,6 +276,7 @@ impl<'a> Care<'a> {
 
     /// Reads everything anew, tells whoever asked for it, and keeps a failure for `status`.
     fn reload(&mut self, asked: Vec<Asked>) {
+        tracing::debug!(requests = asked.len(), "reloading");
         // Before they are read: what changes from here on is reason for another reload.
         self.files.renew();
         let requests = || asked.iter().map(|asked| &asked.request);

@@ -1,17 +1,7 @@
 //! What the kernel programs log.
 
-use std::io::{self, Write as _};
-
-use anyhow::Context as _;
 use aya_log::EbpfLogger;
 use geodrop::datapath::filter::Filter;
-
-/// Sets up where it goes.
-pub(super) fn start() -> anyhow::Result<()> {
-    log::set_logger(&PacketLog).context("setting up the log")?;
-    log::set_max_level(log::LevelFilter::Debug);
-    Ok(())
-}
 
 /// The logs of filters.
 #[derive(Default)]
@@ -43,21 +33,4 @@ impl Logs {
             logger.flush();
         }
     }
-}
-
-/// Where the kernel program's log goes: standard error, a line a packet.
-struct PacketLog;
-
-impl log::Log for PacketLog {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.target().starts_with("filter") || metadata.target().starts_with("geodrop")
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
-            let _ = writeln!(io::stderr(), "{}", record.args());
-        }
-    }
-
-    fn flush(&self) {}
 }
