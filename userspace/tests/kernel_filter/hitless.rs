@@ -112,15 +112,20 @@ pub(crate) fn assert_hitless<A: Address>(
     times: usize,
     renew: impl Fn(usize),
 ) {
+    let counted = || {
+        let filter = host.filter();
+        let [dropped, passed] = [&filter["counters"]["CN"], &filter["passed"]].map(packets);
+        (filter["generation"].clone(), dropped, passed)
+    };
+    let (_, dropped_before, passed_before) = counted();
     let mut turn = 0;
     let load = host.under_load(sources, times, || {
         turn += 1;
         renew(turn);
     });
-    let filter = host.filter();
-    assert_eq!(filter["generation"], times + 1);
-    let dropped = packets(&filter["counters"]["CN"]);
-    assert_all_right(load, dropped, packets(&filter["passed"]));
+    let (generation, dropped, passed) = counted();
+    assert_eq!(generation, times + 1);
+    assert_all_right(load, dropped - dropped_before, passed - passed_before);
 }
 
 /// The control: the same load, with a filter that is taken off before another one comes.

@@ -260,7 +260,11 @@ impl Host {
 
     /// Starts the command on the host, and waits until it says something on standard error that begins like this.
     pub(crate) fn start_until(&self, said: &str, arguments: &[&str]) -> Run {
-        let mut command = self.command(arguments);
+        self.spawn_until(said, self.command(arguments))
+    }
+
+    /// The same of a command of this program, however it is called.
+    pub(crate) fn spawn_until(&self, said: &str, mut command: Command) -> Run {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut run = self.spawn(command);
         let mut error = BufReader::new(run.child.stderr.take().unwrap());

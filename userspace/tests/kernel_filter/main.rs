@@ -8,6 +8,8 @@
 )]
 
 mod abandoned;
+#[cfg(all(feature = "metrics", feature = "top"))]
+mod alike;
 mod clock;
 mod clsact;
 mod container;
@@ -22,8 +24,11 @@ mod host;
 mod interfaces;
 mod life;
 mod log;
+#[cfg(all(feature = "metrics", feature = "top"))]
+mod machine;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(all(feature = "metrics", feature = "top"))]
 mod package;
 mod policy;
 mod privileges;

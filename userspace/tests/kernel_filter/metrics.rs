@@ -48,7 +48,7 @@ pub(crate) fn ask(host: &Host, address: &str, request: &str) -> (String, String)
 }
 
 /// Values by metrics with their labels, both as they are written.
-type Samples = BTreeMap<String, String>;
+pub(crate) type Samples = BTreeMap<String, String>;
 
 /// The samples of a text.
 fn samples(text: &str) -> Samples {
@@ -66,7 +66,7 @@ fn scrape_at(host: &Host, address: &str) -> Samples {
     samples(&body)
 }
 
-fn scrape(host: &Host) -> Samples {
+pub(crate) fn scrape(host: &Host) -> Samples {
     scrape_at(host, ADDRESS)
 }
 
@@ -82,7 +82,7 @@ fn real(value: &str) -> f64 {
 }
 
 /// How many packets came under a verdict, for a reason.
-fn packets(samples: &Samples, verdict: &str, reason: &str, country: &str) -> u64 {
+pub(crate) fn packets(samples: &Samples, verdict: &str, reason: &str, country: &str) -> u64 {
     let name = format!(
         "geodrop_packets_total{{interface=\"server\",verdict=\"{verdict}\",reason=\"{reason}\",country=\"{country}\"}}"
     );

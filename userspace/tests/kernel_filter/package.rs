@@ -1,24 +1,17 @@
 //! The package of Debian on a host: installed, upgraded while packets come, removed and purged.
 //!
-//! It is installed on a copy of this machine's files, which is gone with the test, and holds the program that the other tests
-//! run, or that of `GEODROP_PREBUILT`, which is how `cargo xtask dist --check` tries what is handed out. The unit's own command
+//! It is installed on a copy of this machine's files, and holds the program that the other tests run, or that of `GEODROP_PREBUILT`, which is how `cargo xtask dist --check` tries what is handed out. The unit's own command
 //! line is run there, with this test as its manager.
 
-use std::{
-    cell::RefCell,
-    env, fs,
-    io::{BufRead as _, BufReader},
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-};
+use std::{cell::RefCell, fs, os::unix::fs::PermissionsExt as _, process::Stdio};
 
 use rustix::process::Signal;
 
 use super::{
+    alike::{assert_seen_alike, counted, scraped},
     hitless::{SOURCES, assert_hitless},
     host::{BLOCKED, Host, Run},
-    policy::CHINA,
+    machine::{Machine, Pins, package},
     service,
 };
 
@@ -28,176 +21,9 @@ const POLICY: &str = "/etc/geodrop/policy.toml";
 /// Where fetched data is.
 const STATE: &str = "/var/lib/geodrop";
 
-/// Makes the package with this revision, in a directory of its own.
-fn package(revision: u32, directory: &Path) -> PathBuf {
-    let output = directory.join(revision.to_string());
-    let program = Path::new(env!("CARGO_BIN_EXE_geodrop"));
-    let tested = program.parent().unwrap().to_path_buf();
-    let prebuilt = env::var_os("GEODROP_PREBUILT").map_or(tested, PathBuf::from);
-    let mut command = Command::new(env!("CARGO"));
-    command
-        .args(["run", "--quiet", "--package", "xtask", "--", "dist"])
-        .args(["geodrop", "--format", "deb", "--prebuilt"])
-        .arg(prebuilt)
-        .args(["--revision", &revision.to_string(), "--output"])
-        .arg(&output);
-    assert_success(&command.output().unwrap());
-    let files = fs::read_dir(&output).unwrap();
-    files
-        .map(|file| file.unwrap().path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .expect("there is a package")
-}
-
-fn assert_success(output: &Output) {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-}
-
-/// A copy of this machine's files, in a mount namespace of its own: what is changed there is not changed here.
-struct Machine {
-    /// Lives in that namespace, and so keeps it.
-    keeper: Child,
-    /// Where the copy is there.
-    directory: tempfile::TempDir,
-}
-
-/// Mounts the copy at `$1/root`, what is changed at `$1/upper`, with the pins of `$2`; and lives on.
-const KEEPER: &str = "set -e
-mount -t tmpfs tmpfs \"$1\"
-mkdir \"$1/upper\" \"$1/work\" \"$1/root\"
-mount -t overlay overlay -o \"lowerdir=/,upperdir=$1/upper,workdir=$1/work\" \"$1/root\"
-mount -t proc proc \"$1/root/proc\"
-mount -t sysfs sysfs \"$1/root/sys\"
-mount --bind \"$2\" \"$1/root/sys/fs/bpf\"
-mount --rbind /dev \"$1/root/dev\"
-echo ready
-exec cat";
-
-/// Names what is in the copy and not on this machine.
-const NEW: &str = "cd \"$1/upper\"
-find . -mindepth 1 ! -type c | while read -r file; do
-    test -e \"/$file\" || test -L \"/$file\" || echo \"$file\"
-done";
-
-impl Machine {
-    /// One whose bpf file system is this directory of ours.
-    fn new(pins: &Path) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut keeper = Command::new("unshare");
-        keeper
-            .args(["--mount", "sh", "-c", KEEPER, "sh"])
-            .arg(directory.path())
-            .arg(pins)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        let mut keeper = keeper.spawn().unwrap();
-        let mut line = String::new();
-        let mut output = BufReader::new(keeper.stdout.take().unwrap());
-        output.read_line(&mut line).unwrap();
-        assert_eq!(line, "ready\n", "mounting the copy has failed");
-        Self { keeper, directory }
-    }
-
-    /// The keeper's namespace as seen from here.
-    fn enter(&self) -> Command {
-        let mut command = Command::new("nsenter");
-        command.args(["--mount", "--target", &self.keeper.id().to_string()]);
-        command
-    }
-
-    /// A program of the copy, to be run there.
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = self.enter();
-        command
-            .arg("chroot")
-            .arg(self.directory.path().join("root"))
-            .args(words)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// Runs a program of the copy.
-    fn output(&self, words: &[&str]) -> Output {
-        self.command(words).output().unwrap()
-    }
-
-    /// The same, and it must succeed; returns what it printed.
-    fn succeed(&self, words: &[&str]) -> String {
-        let output = self.output(words);
-        assert_success(&output);
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// A file of the copy, to be read and written from here.
-    fn path(&self, file: &str) -> PathBuf {
-        let root = format!("/proc/{}/root", self.keeper.id());
-        let copy = format!("{root}{}/root{file}", self.directory.path().display());
-        copy.into()
-    }
-
-    /// Installs a package, or upgrades to it.
-    fn install(&self, package: &Path) {
-        let name = "/geodrop.deb";
-        fs::copy(package, self.path(name)).unwrap();
-        self.succeed(&["dpkg", "--force-unsafe-io", "--install", name]);
-        fs::remove_file(self.path(name)).unwrap();
-    }
-
-    /// What is there and not on this machine, but for the package manager's own notes.
-    fn new_files(&self) -> Vec<String> {
-        let mut list = self.enter();
-        let list = list
-            .args(["sh", "-c", NEW, "sh"])
-            .arg(self.directory.path());
-        let output = list.output().unwrap();
-        assert_success(&output);
-        let files = String::from_utf8(output.stdout).unwrap();
-        let notes = ["./var/lib/dpkg/", "./var/log/", "./var/cache/"];
-        files
-            .lines()
-            .filter(|file| !notes.iter().any(|note| file.starts_with(note)))
-            .map(str::to_owned)
-            .collect()
-    }
-
-    /// Whether there is the user that fetches data.
-    fn has_user(&self) -> bool {
-        self.output(&["getent", "passwd", "geodrop-update"])
-            .status
-            .success()
-    }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        let _ = self.keeper.kill();
-        let _ = self.keeper.wait();
-    }
-}
-
-/// A directory of the bpf file system, for a machine to have as its own.
-struct Pins(PathBuf);
-
-impl Pins {
-    /// One beside those of the host, which are in it from then on.
-    fn of(host: &mut Host) -> Self {
-        // The first filter mounts the file system where it is missing.
-        host.succeed(&["attach", "-i", "server", "--monitor"]);
-        host.succeed(&["detach", "--all"]);
-        let directory = host.pins.clone();
-        fs::create_dir(&directory).unwrap();
-        host.pins = directory.join("geodrop");
-        Self(directory)
-    }
-}
-
-impl Drop for Pins {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+/// The policy, edited.
+const EDITED: &str =
+    "interfaces = [\"server\"]\nblock = [\"CN\", \"HK\", \"MO\"]\nmetrics = \"127.0.0.1:9469\"\n";
 
 /// Starts what the unit starts, and waits until the filter is in force.
 fn start(host: &Host, machine: &Machine) -> Run {
@@ -249,9 +75,10 @@ fn a_package_from_its_installation_to_its_purge() {
     assert_eq!(host.attached(), None);
     machine.succeed(&["geodrop", "check", "--config", POLICY]);
 
-    let policy = format!("interfaces = [\"server\"]\n{CHINA}");
-    fs::write(machine.path(POLICY), &policy).unwrap();
+    fs::write(machine.path(POLICY), EDITED).unwrap();
+    host.ip(&["link", "set", "lo", "up"]);
     let run = RefCell::new(start(&host, &machine));
+    assert_seen_alike(&host, &machine);
     assert_hitless(&host, &SOURCES, 1, |_| {
         machine.install(&second);
         // As `systemctl try-restart` does.
@@ -260,17 +87,21 @@ fn a_package_from_its_installation_to_its_purge() {
         run.replace(start(&host, &machine));
     });
     assert!(!host.admits(BLOCKED));
+    // The counts of the version before go on.
+    let counts = counted(&host, &machine);
+    assert!(counts["CN"] > 1000, "{counts:?}");
+    assert_eq!(scraped(&host, &counts), counts);
     let installed =
         machine.succeed(&["dpkg-query", "--show", "--showformat=${Version}", "geodrop"]);
     assert!(installed.ends_with("-2"), "{installed}");
-    assert_eq!(fs::read_to_string(machine.path(POLICY)).unwrap(), policy);
+    assert_eq!(fs::read_to_string(machine.path(POLICY)).unwrap(), EDITED);
 
     machine.succeed(&["dpkg", "--remove", "geodrop"]);
     // What somebody took off stays off, says the unit.
     assert_eq!(run.borrow_mut().wait().0, Some(3));
     host.await_no_program();
     host.assert_free();
-    assert_eq!(fs::read_to_string(machine.path(POLICY)).unwrap(), policy);
+    assert_eq!(fs::read_to_string(machine.path(POLICY)).unwrap(), EDITED);
 
     let data = machine.path(STATE).join("rir");
     fs::create_dir_all(&data).unwrap();

@@ -21,14 +21,14 @@ const RED: &str = "\u{1b}[38;5;1m";
 const ENFORCE: &[&str] = &["attach", "-i", "server", "--block", "CN,HK"];
 
 /// A shell on the host, in a terminal of 80 columns and 24 lines. It ends when this is dropped.
-struct Terminal<'a> {
+pub(crate) struct Terminal<'a> {
     host: &'a Host,
     /// Where the server of this terminal, and of no other, listens.
     socket: String,
 }
 
 impl<'a> Terminal<'a> {
-    fn open(host: &'a Host) -> Self {
+    pub(crate) fn open(host: &'a Host) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let terminal = Self {
@@ -74,7 +74,7 @@ impl<'a> Terminal<'a> {
         self.press(&["Enter"]);
     }
 
-    fn enter(&self, command: &str) {
+    pub(crate) fn enter(&self, command: &str) {
         self.enter_with("", command);
     }
 
@@ -100,7 +100,7 @@ impl<'a> Terminal<'a> {
     }
 
     /// Waits until the screen has this text.
-    fn await_text(&self, text: &str) -> String {
+    pub(crate) fn await_text(&self, text: &str) -> String {
         self.await_screen(text, |screen| screen.contains(text))
     }
 
@@ -110,7 +110,7 @@ impl<'a> Terminal<'a> {
     }
 
     /// Waits until a row of the screen begins like this; returns what follows in it.
-    fn await_row(&self, name: &str) -> Vec<String> {
+    pub(crate) fn await_row(&self, name: &str) -> Vec<String> {
         let row = |screen: &str| {
             let mut lines = screen.lines();
             let rest = lines.find_map(|line| line.trim_start().strip_prefix(name))?;
