@@ -1,7 +1,7 @@
 //! The package of Debian on a host: installed, upgraded while packets come, removed and purged.
 //!
-//! It is installed on a copy of this machine's files, and holds the program that the other tests run, or that of `GEODROP_PREBUILT`, which is how `cargo xtask dist --check` tries what is handed out. The unit's own command
-//! line is run there, with this test as its manager.
+//! It holds the program that the other tests run, or that of `GEODROP_PREBUILT`, which is how `cargo xtask dist --check` tries
+//! what is handed out. The unit's own command line is run, with this test as its manager.
 
 use std::{cell::RefCell, fs, os::unix::fs::PermissionsExt as _, process::Stdio};
 
