@@ -50,6 +50,7 @@ enum Verb {
     Fuzz(verbs::fuzz::Args),
     Dist(verbs::dist::Args),
     Manifests(verbs::manifests::Args),
+    Alerts(verbs::alerts::Args),
     Snapshot(verbs::snapshot::Args),
     WholeFiles(verbs::whole_files::Args),
 }
@@ -84,6 +85,7 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Verb::Fuzz(args) => args.run(&workspace, consent),
         Verb::Dist(args) => args.run(&workspace, consent),
         Verb::Manifests(args) => args.run(&workspace, consent),
+        Verb::Alerts(args) => args.run(&workspace, consent),
         Verb::Snapshot(args) => args.run(&workspace, consent),
         Verb::WholeFiles(args) => args.run(&workspace, consent),
     }?;

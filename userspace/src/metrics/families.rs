@@ -462,6 +462,22 @@ mod tests {
     }
 
     #[test]
+    fn alert_rules_ask_for_what_there_is() {
+        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/prometheus");
+        let mut asked = 0;
+        for file in ["geodrop.rules.yml", "geodrop.rules.test.yml"] {
+            let text = fs::read_to_string(rules.join(file)).unwrap();
+            let words = text.split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+            for name in words.filter(|word| word.starts_with("geodrop_")) {
+                let mut known = FAMILIES.iter();
+                assert!(known.any(|family| family.sample_name() == name), "{name}");
+                asked += 1;
+            }
+        }
+        assert!(asked > 20, "only {asked}");
+    }
+
+    #[test]
     fn names_are_as_prometheus_wants_them() {
         for family in FAMILIES {
             let name = family.name();

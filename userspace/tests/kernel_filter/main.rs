@@ -32,6 +32,8 @@ mod metrics;
 mod package;
 mod policy;
 mod privileges;
+#[cfg(feature = "metrics")]
+mod prometheus;
 mod reject;
 mod reload;
 mod replies;

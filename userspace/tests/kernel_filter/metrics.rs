@@ -39,8 +39,14 @@ pub(crate) fn connect(host: &Host, address: &str) -> TcpStream {
 
 /// Asks for something on the host; returns the head and the body of the answer.
 pub(crate) fn ask(host: &Host, address: &str, request: &str) -> (String, String) {
+    ask_for(host, address, request, "*/*")
+}
+
+/// The same, of what is accepted.
+fn ask_for(host: &Host, address: &str, request: &str, accept: &str) -> (String, String) {
     let mut stream = connect(host, address);
-    write!(stream, "{request} HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    // Without parts and repeated use of connections, which came with 1.1.
+    write!(stream, "{request} HTTP/1.0\r\nAccept: {accept}\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -51,7 +57,7 @@ pub(crate) fn ask(host: &Host, address: &str, request: &str) -> (String, String)
 pub(crate) type Samples = BTreeMap<String, String>;
 
 /// The samples of a text.
-fn samples(text: &str) -> Samples {
+pub(crate) fn samples(text: &str) -> Samples {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let sample = |line: &str| {
         let (name, value) = line.rsplit_once(' ').unwrap();
@@ -62,7 +68,7 @@ fn samples(text: &str) -> Samples {
 
 fn scrape_at(host: &Host, address: &str) -> Samples {
     let (head, body) = ask(host, address, "GET /metrics");
-    assert!(head.starts_with("HTTP/1.1 200 "), "{head}: {body}");
+    assert!(head.contains(" 200 "), "{head}: {body}");
     samples(&body)
 }
 
@@ -199,7 +205,7 @@ fn only_metrics_are_served_and_only_to_read() {
     ] {
         let (head, body) = ask(&host, ADDRESS, request);
         assert!(
-            head.starts_with(&format!("HTTP/1.1 {status} ")),
+            head.starts_with(&format!("HTTP/1.0 {status} ")),
             "{request}: {head}"
         );
         assert_eq!(body.is_empty(), request.starts_with("HEAD"), "{request}");
@@ -213,9 +219,8 @@ fn only_metrics_are_served_and_only_to_read() {
     let (head, classic) = ask(&host, ADDRESS, "GET /metrics");
     assert!(head.contains("text/plain; version=0.0.4"), "{head}");
     assert!(classic.contains("# TYPE geodrop_packets_total counter\n"));
-    let accept =
-        "GET /metrics HTTP/1.1\r\nAccept: application/openmetrics-text;version=1.0.0\r\nX:";
-    let (head, open) = ask(&host, ADDRESS, accept);
+    let accept = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5";
+    let (head, open) = ask_for(&host, ADDRESS, "GET /metrics", accept);
     assert!(
         head.contains("application/openmetrics-text; version=1.0.0"),
         "{head}"

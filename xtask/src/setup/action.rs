@@ -25,6 +25,15 @@ pub(crate) enum Action {
         /// Whether to fetch apt's lists first.
         refresh: bool,
     },
+    /// Programs of a package of the distribution that is only unpacked, for whoever installs it gets a service that runs.
+    Unpack {
+        /// The package.
+        package: &'static str,
+        /// What that costs, roughly.
+        cost: &'static str,
+        /// Whether to fetch apt's lists first.
+        refresh: bool,
+    },
     /// `bpf-linker`, built for us alone.
     Linker {
         /// The LLVM to build it against.
@@ -117,6 +126,9 @@ impl fmt::Display for Action {
                 packages,
                 refresh: true,
             } => write!(f, "apt packages {packages}, after apt-get update"),
+            Self::Unpack { package, .. } => {
+                write!(f, "apt package {package}, unpacked and not installed")
+            }
             Self::Linker { llvm } => write!(
                 f,
                 "bpf-linker {} built against LLVM {llvm}",
@@ -135,6 +147,7 @@ impl Action {
             Self::RustupComponent(_) => "5 MB to download",
             Self::RustupNightly => "150 MB to download, 900 MB installed",
             Self::Apt { packages, .. } => packages.cost(),
+            Self::Unpack { cost, .. } => cost,
             Self::Linker { .. } => "1 to 4 minutes",
             Self::Cargo(subcommand) => subcommand.cost,
             Self::RustupTarget(_) => "40 MB to download",
@@ -146,7 +159,7 @@ impl Action {
         let minutes = match self {
             Self::RustupComponent(_) | Self::RustupTarget(_) => 2,
             Self::RustupNightly => 5,
-            Self::Apt { .. } | Self::Cargo(_) => 8,
+            Self::Apt { .. } | Self::Unpack { .. } | Self::Cargo(_) => 8,
             Self::Linker { .. } => 15,
         };
         Duration::from_mins(minutes)
@@ -158,6 +171,7 @@ impl Action {
             Self::RustupComponent(component) => format!("rustup-{component}"),
             Self::RustupNightly => format!("rustup-{NIGHTLY}"),
             Self::Apt { packages, .. } => format!("apt-{}", packages.names()[0]),
+            Self::Unpack { package, .. } => format!("unpack-{package}"),
             Self::Linker { llvm } => format!("bpf-linker-llvm{llvm}"),
             Self::Cargo(subcommand) => subcommand.name.to_owned(),
             Self::RustupTarget(target) => format!("rustup-{target}"),
@@ -166,7 +180,7 @@ impl Action {
 
     /// Whether it needs root.
     pub(crate) const fn is_privileged(&self) -> bool {
-        matches!(self, Self::Apt { .. })
+        matches!(self, Self::Apt { .. } | Self::Unpack { refresh: true, .. })
     }
 
     /// The commands that do it, one after another. `scratch` is a directory for what they build.
@@ -229,6 +243,19 @@ impl Action {
                     })
                     .collect()
             }
+            Self::Unpack {
+                package, refresh, ..
+            } => {
+                let update = Invocation::new("apt-get", ["update", "-q"]).may_fail();
+                let update = update.privileged(privilege, self.limit());
+                let directory = unpacked(package, scratch);
+                let unpack = Invocation::new("sh", ["-c", UNPACK, "sh", package]).args([directory]);
+                if *refresh {
+                    vec![update, unpack]
+                } else {
+                    vec![unpack]
+                }
+            }
             Self::Linker { llvm } => {
                 vec![build_linker(*llvm, places).env("CARGO_TARGET_DIR", scratch)]
             }
@@ -241,6 +268,15 @@ impl Action {
             }
         }
     }
+}
+
+/// Fetches the package `$1`, and leaves of it what is in `usr/bin`, below the directory `$2`.
+const UNPACK: &str = "rm -rf \"$2\" && mkdir -p \"$2\" && cd \"$2\" && apt-get download \"$1\" && \
+    dpkg-deb --fsys-tarfile \"$1\"_*.deb | tar --extract --wildcards './usr/bin/*' && rm \"$1\"_*.deb";
+
+/// Where a package is unpacked: beside what is only built in `scratch`.
+pub(super) fn unpacked(package: &str, scratch: &Path) -> PathBuf {
+    scratch.with_file_name(package)
 }
 
 /// `cargo install` for a linker of ours. Both variables are needed: its own build script and that of its LLVM

@@ -15,7 +15,7 @@ use std::{
     fs,
     io::{self, IsTerminal as _, Write as _},
     iter,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -29,7 +29,8 @@ use self::{
 pub(crate) use self::{
     plan::Purpose,
     programs::{
-        ensure_filters, ensure_fuzzer, ensure_musl, ensure_packager, ensure_python, ensure_terminal,
+        ensure_filters, ensure_fuzzer, ensure_musl, ensure_packager, ensure_prometheus,
+        ensure_python, ensure_terminal,
     },
 };
 use crate::{
@@ -165,11 +166,8 @@ fn agree(consent: Consent) -> anyhow::Result<()> {
 
 /// Does one thing. That it fails is said, and no error: the next look at the machine decides what follows.
 fn perform(action: &Action, workspace: &Workspace, places: &Places) -> anyhow::Result<()> {
-    let directory = workspace.target_directory()?.join("setup");
-    let (log, scratch) = (
-        directory.join(action.slug()).with_extension("log"),
-        directory.join("scratch"),
-    );
+    let scratch = scratch(workspace)?;
+    let log = scratch.with_file_name(action.slug()).with_extension("log");
     let privilege = machine::privilege(places);
     if action.is_privileged() && privilege == Privilege::Sudo && io::stdin().is_terminal() {
         // Here sudo may ask for a password; later it could not, being in the background.
@@ -185,6 +183,11 @@ fn perform(action: &Action, workspace: &Workspace, places: &Places) -> anyhow::R
         Err(stop) => eprintln!("    {stop}{}", tail(workspace.relative(&log), &log)),
     }
     Ok(())
+}
+
+/// The directory that things are built in, and beside which is what stays of a set-up.
+fn scratch(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    Ok(workspace.target_directory()?.join("setup/scratch"))
 }
 
 /// The end of a log, below its path.

@@ -1,14 +1,14 @@
 //! Programs that some tasks run, besides what builds the kernel object.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use geodrop_toolchain::Places;
 
 use super::{
     Consent,
-    action::{Action, Packages, Subcommand},
-    agree, perform,
+    action::{Action, Packages, Subcommand, unpacked},
+    agree, perform, scratch,
 };
 use crate::workspace::Workspace;
 
@@ -114,6 +114,44 @@ pub(crate) fn ensure_packager(workspace: &Workspace, consent: Consent) -> anyhow
 /// Sees to it that packages of PyPI can be used.
 pub(crate) fn ensure_python(workspace: &Workspace, consent: Consent) -> anyhow::Result<()> {
     PYTHON.ensure(workspace, consent)
+}
+
+/// Sees to it that there are Prometheus and its `promtool`, and says in which directory.
+pub(crate) fn ensure_prometheus(
+    workspace: &Workspace,
+    consent: Consent,
+) -> anyhow::Result<PathBuf> {
+    const PACKAGE: &str = "prometheus";
+    let unpack = |refresh| Action::Unpack {
+        package: PACKAGE,
+        cost: "19 MB to download, 98 MB unpacked",
+        refresh,
+    };
+    let programs = unpacked(PACKAGE, &scratch(workspace)?).join("usr/bin");
+    let are_there = || {
+        let mut names = ["prometheus", "promtool"].iter();
+        names.all(|name| programs.join(name).is_file())
+    };
+    if are_there() {
+        return Ok(programs);
+    }
+    let places = Places::from_env()?;
+    eprintln!(
+        "To be fetched: {} ({})",
+        unpack(false),
+        unpack(false).cost()
+    );
+    agree(consent)?;
+    for refresh in [false, true] {
+        perform(&unpack(refresh), workspace, &places)?;
+        if are_there() {
+            return Ok(programs);
+        }
+    }
+    let directory = programs.display();
+    bail!(
+        "prometheus and promtool are not in {directory}: put them there, of the archive of prometheus.io for example"
+    )
 }
 
 /// Sees to it that programs can be built for this target, whose C library is musl.

@@ -1,5 +1,6 @@
 //! One file for each verb of `cargo xtask`.
 
+pub(crate) mod alerts;
 pub(crate) mod bench;
 pub(crate) mod build;
 pub(crate) mod build_ebpf;

@@ -40,6 +40,7 @@ impl Args {
         if workspace::is_root() {
             setup::ensure_filters(workspace, consent)?;
             setup::ensure_packager(workspace, consent)?;
+            setup::ensure_prometheus(workspace, consent)?;
             setup::ensure_terminal(workspace, consent)?;
             return workspace::run(workspace.cargo_for_host("test").args(&self.arguments));
         }
