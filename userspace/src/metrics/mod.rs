@@ -11,10 +11,12 @@
 mod endpoint;
 pub mod families;
 mod file;
+mod samples;
 mod service;
 mod snapshot;
 pub mod text;
 
+pub use samples::{Sample, Value};
 pub use service::{Prepared, Report, Service};
 pub use snapshot::{Snapshot, Work};
 

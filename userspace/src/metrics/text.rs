@@ -13,8 +13,8 @@ use prometheus_client::{
 };
 
 use super::{
-    Snapshot,
-    families::{FAMILIES, Family, Kind, Sample, Value},
+    Sample, Snapshot, Value,
+    families::{FAMILIES, Family, Kind},
 };
 
 /// How metrics are written.

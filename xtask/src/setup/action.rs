@@ -213,8 +213,6 @@ impl Action {
                 ],
             )],
             Self::Apt { packages, refresh } => {
-                // An unrelated source that is broken fails the refresh; what we want may be there all the same.
-                let update = Invocation::new("apt-get", ["update", "-q"]).may_fail();
                 let install = Invocation::new(
                     "apt-get",
                     // Never at the price of something that the user installed: rustc-web conflicts with rustc.
@@ -230,7 +228,7 @@ impl Action {
                 )
                 .args(packages.names());
                 let invocations = if *refresh {
-                    vec![update, install]
+                    vec![update_lists(), install]
                 } else {
                     vec![install]
                 };
@@ -246,8 +244,7 @@ impl Action {
             Self::Unpack {
                 package, refresh, ..
             } => {
-                let update = Invocation::new("apt-get", ["update", "-q"]).may_fail();
-                let update = update.privileged(privilege, self.limit());
+                let update = update_lists().privileged(privilege, self.limit());
                 let directory = unpacked(package, scratch);
                 let unpack = Invocation::new("sh", ["-c", UNPACK, "sh", package]).args([directory]);
                 if *refresh {
@@ -268,6 +265,12 @@ impl Action {
             }
         }
     }
+}
+
+/// Fetches apt's lists.
+fn update_lists() -> Invocation {
+    // An unrelated source that is broken fails it; what we want may be there all the same.
+    Invocation::new("apt-get", ["update", "-q"]).may_fail()
 }
 
 /// Fetches the package `$1`, and leaves of it what is in `usr/bin`, below the directory `$2`.
