@@ -8,7 +8,8 @@ mod format;
 mod repeats;
 
 use std::{
-    env, io,
+    env,
+    io::{self, IsTerminal as _, Write as _},
     str::FromStr,
     sync::{Mutex, OnceLock, PoisonError},
     time::Instant,
@@ -24,7 +25,7 @@ use tracing_subscriber::{
 };
 
 use self::{format::Lines, repeats::Repeats};
-use super::Usage;
+use super::{Usage, harmless};
 
 /// What says which messages are told, and of which parts of the program.
 const FILTER: &str = "GEODROP_LOG";
@@ -55,8 +56,8 @@ enum Form {
     Journald,
 }
 
-/// Whether results are told as messages too, for they are none that a script would read.
-static AS_MESSAGES: OnceLock<()> = OnceLock::new();
+/// Where messages go, once that is known: never `auto`.
+static FORM: OnceLock<Form> = OnceLock::new();
 
 /// What a run told lately; of other verbs there is none.
 static REPEATS: OnceLock<Mutex<Repeats>> = OnceLock::new();
@@ -72,23 +73,22 @@ pub(super) fn start(run: Option<&LogOptions>) -> anyhow::Result<()> {
             .with_writer(io::stderr)
             .log_internal_errors(false)
     };
-    let text = || lines().event_format(Lines).boxed();
-    let layer = match run.map_or(Form::Auto, |options| options.log) {
+    let text = || (Form::Text, lines().event_format(Lines).boxed());
+    let (form, layer) = match run.map_or(Form::Auto, |options| options.log) {
         Form::Json => {
-            AS_MESSAGES.get_or_init(|| ());
-            lines()
-                .json()
-                .flatten_event(true)
-                .with_target(false)
-                .boxed()
+            let json = lines().json().flatten_event(true).with_target(false);
+            (Form::Json, json.boxed())
         }
         Form::Journald => {
             let failed = "the journal cannot be written to (/run/systemd/journal/socket); `--log text` needs none";
-            journal().context(failed)?
+            (Form::Journald, journal().context(failed)?)
         }
-        Form::Auto if goes_to_journal() => journal().unwrap_or_else(|_| text()),
+        Form::Auto if goes_to_journal() => {
+            journal().map_or_else(|_| text(), |journal| (Form::Journald, journal))
+        }
         Form::Auto | Form::Text => text(),
     };
+    FORM.get_or_init(|| form);
     let all = tracing_subscriber::registry().with(layer).with(targets);
     all.try_init().context("setting up the log")
 }
@@ -129,7 +129,6 @@ fn journal() -> io::Result<AnyLayer> {
         .with_syslog_identifier("geodrop".to_owned())
         .with_field_prefix(Some("GEODROP".to_owned()))
         .with_priority_mappings(levels);
-    AS_MESSAGES.get_or_init(|| ());
     Ok(journal.boxed())
 }
 
@@ -143,13 +142,13 @@ fn goes_to_journal() -> bool {
         .is_some_and(|(stream, file)| stream == format!("{}:{}", file.st_dev, file.st_ino))
 }
 
-/// Tells what was done, if results are messages; whether they are.
+/// Tells what was done, if that is a message too, and no line on standard output; whether it is.
 pub(super) fn tell_result(line: &str) -> bool {
-    let as_messages = AS_MESSAGES.get().is_some();
-    if as_messages {
+    let is_message = matches!(FORM.get(), Some(Form::Json | Form::Journald));
+    if is_message {
         tracing::info!("{line}");
     }
-    as_messages
+    is_message
 }
 
 /// Tells what should be known, unless it was told just now.
@@ -173,7 +172,10 @@ pub(super) fn tell_repeats(at_the_end: bool) {
     }
 }
 
-/// Tells why it failed.
+/// Tells why it failed; a person at a terminal, too, who does not read the journal there.
 pub(super) fn tell_error(line: &str) {
     tracing::error!("{line}");
+    if FORM.get() == Some(&Form::Journald) && io::stderr().is_terminal() {
+        let _ = writeln!(io::stderr(), "geodrop: {}", harmless(line));
+    }
 }

@@ -2,13 +2,14 @@
 
 use std::{
     fs,
+    net::Ipv4Addr,
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 
 use super::host::{BLOCKED, HOOKS, Host, OTHER};
 
@@ -24,16 +25,14 @@ const ENFORCE: &[&str] = &["attach", "-i", "server", "--block", "CN,HK"];
 pub(crate) struct Terminal<'a> {
     host: &'a Host,
     /// Where the server of this terminal, and of no other, listens.
-    socket: String,
+    directory: TempDir,
 }
 
 impl<'a> Terminal<'a> {
     pub(crate) fn open(host: &'a Host) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let terminal = Self {
             host,
-            socket: format!("geodrop-test-{}-{number}", std::process::id()),
+            directory: tempfile::tempdir().unwrap(),
         };
         let shell = ["new-session", "-d", "-x", "80", "-y", "24", "sh"];
         terminal.tmux(&[&["-f", "/dev/null"], &shell as &[_]].concat());
@@ -43,11 +42,17 @@ impl<'a> Terminal<'a> {
         terminal
     }
 
+    fn command(&self) -> Command {
+        let mut command = Command::new("tmux");
+        let socket = self.directory.path().join("socket");
+        command.arg("-u").arg("-S").arg(socket);
+        command
+    }
+
     /// What tmux(1) prints.
     fn tmux(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new("tmux");
+        let mut command = self.command();
         command
-            .args(["-u", "-L", &self.socket])
             .args(arguments)
             .env_remove("TMUX")
             .env_remove("NO_COLOR")
@@ -148,10 +153,8 @@ impl<'a> Terminal<'a> {
 
 impl Drop for Terminal<'_> {
     fn drop(&mut self) {
-        let mut command = Command::new("tmux");
-        command.args(["-L", &self.socket, "kill-server"]);
         // Also when the test has failed.
-        let _ = command.output();
+        let _ = self.command().arg("kill-server").output();
     }
 }
 
@@ -276,6 +279,28 @@ fn while_somebody_else_watches_all_but_sources_and_ports_is_shown() {
     terminal.press(&["q"]);
     terminal.assert_restored(0);
     host.succeed(&["watch", "--for", "1s"]);
+}
+
+#[test]
+fn under_a_flood_who_sends_it_and_where_to_is_estimated() {
+    let host = Host::new();
+    host.succeed(ENFORCE);
+    let terminal = Terminal::open(&host);
+    terminal.start("", "--interval 500ms --rate 50");
+    terminal.await_text("enforced: blocks CN HK");
+    let source: Ipv4Addr = BLOCKED.parse().unwrap();
+    let load = host.under_load(&[source], 1, || {
+        // Many more than are looked at: what was seen stands for all.
+        let rate = |row: Vec<String>, column: usize| row[column].contains(['k', 'M']);
+        terminal.await_screen("thousands a second", |_| {
+            rate(terminal.await_row("CN   1.0.1.1"), 0) && rate(terminal.await_row("CN China"), 0)
+        });
+        let ports = terminal.screen();
+        assert!(ports.contains("100%"), "{ports}");
+    });
+    assert_eq!(load.received, 0);
+    terminal.press(&["q"]);
+    terminal.assert_restored(0);
 }
 
 #[test]
