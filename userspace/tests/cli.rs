@@ -99,6 +99,28 @@ fn lookup_follows_the_policy_given() {
 }
 
 #[test]
+fn lookup_judges_packets_to_a_port() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("policy.toml");
+    let rule = "block = [\"CN\"]\n\n[[rules]]\nports = [\"tcp/22\", \"udp/53\"]\nonly = [\"DE\"]\n";
+    fs::write(&config, rule).unwrap();
+    let said = "these verdicts are those on packets to all other ports";
+    for (to, verdict, is_said) in [
+        (&[] as &[&str], "pass", true),
+        (&["--port", "22"], "drop", false),
+        (&["--port", "53"], "pass", false),
+        (&["--port", "53", "--proto", "udp"], "drop", false),
+    ] {
+        let config = ["--config", config.to_str().unwrap(), "8.8.8.8"];
+        let arguments = [&["lookup", "--json"], to, &config].concat();
+        assert_eq!(json(&arguments)[0]["verdict"], verdict, "{to:?}");
+        let output = geodrop(&arguments).assert().success();
+        let error = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+        assert_eq!(error.contains(said), is_said, "{error}");
+    }
+}
+
+#[test]
 fn lookup_reads_addresses_from_standard_input() {
     let output = geodrop(&["lookup", "--json", "-"])
         .write_stdin("1.0.1.1\n\n  8.8.8.8\n")
@@ -300,6 +322,12 @@ fn wrong_usage_is_status_2_with_a_remedy() {
             "cannot be used with",
         ),
         (&["lookup", "1.0.1"], "is not an IPv4 or IPv6 address"),
+        (&["lookup", "-i", "lo", "1.0.1.1"], "--running"),
+        (&["lookup", "--proto", "udp", "1.0.1.1"], "--port"),
+        (
+            &["lookup", "--port", "1", "--proto", "icmp", "1.0.1.1"],
+            "write tcp or udp",
+        ),
         (
             &["lookup", "--deny", "192.0.2.1/24", "1.0.1.1"],
             "192.0.2.0/24",

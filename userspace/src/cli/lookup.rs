@@ -1,4 +1,6 @@
-//! `geodrop lookup`: which country addresses are in, and what would happen to them.
+//! `geodrop lookup`: which country addresses are in, and what would happen to them, or does.
+
+mod running;
 
 use std::{
     io::{self, BufRead as _},
@@ -9,20 +11,24 @@ use std::{
 use clap::Args;
 use geodrop::{
     geoip::{Country, GeoData},
-    policy::{self, Explanation, carrier},
+    policy::{self, Explanation, Protocol, carrier},
 };
 use ipnet::IpNet;
 use serde::Serialize;
 
 use super::{
-    Usage,
+    PinOptions, Usage,
     options::{PolicyOptions, data::refuse_countries_without_data},
+    protocol::protocol_number,
     table, warn,
 };
+use running::{Filters, Finding};
 
 /// Show which country addresses are in, and what would happen to them
 ///
-/// Reads the data and the policy given, not a running filter, and needs no root.
+/// Reads the data and the policy given, and needs no root. With --running it asks the filters that run as well, as root: a copy
+/// of each is run on a packet that begins something, by the kernel, so that nothing is counted or shown. Without a policy given,
+/// what they say is compared with the configuration that they were made from. If one says something else, the exit status is 1.
 #[derive(Debug, Args)]
 #[command(
     after_help = "\
@@ -30,6 +36,8 @@ Examples:
   geodrop lookup 1.0.1.1 2400:3200::1
   geodrop lookup --only US,CA --allow 203.0.113.0/24 203.0.113.7
   geodrop lookup --config policy.toml 203.0.113.7
+  geodrop lookup --config policy.toml --port 22 203.0.113.7
+  sudo geodrop lookup --running 203.0.113.7
   cut -d' ' -f1 access.log | sort -u | geodrop lookup --json -",
     // Positional addresses follow: one value a flag, or several with commas.
     mut_arg("block", |arg| arg.num_args(1)),
@@ -47,17 +55,58 @@ pub(super) struct Arguments {
     #[arg(long)]
     sources: bool,
 
-    /// Print JSON: an array of {ip, country, prefix, verdict, reason}, and with --sources also {sources}
+    /// Judge packets to this port [default: to a port that no rule names]
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+
+    /// Of this protocol: tcp or udp
+    #[arg(long, value_name = "PROTOCOL", requires = "port", default_value = "tcp", value_parser = protocol)]
+    proto: Protocol,
+
+    /// Ask the filters that run, too: exit status 1 if one says something else (needs root)
+    #[arg(long)]
+    running: bool,
+
+    /// Ask those on these interfaces [default: all that have a filter]
+    #[arg(
+        short,
+        long,
+        value_name = "IFACE",
+        value_delimiter = ',',
+        requires = "running"
+    )]
+    interface: Vec<String>,
+
+    /// Print JSON: an array of {ip, country, prefix, verdict, reason}, with --sources also {sources}, with --running also
+    /// {running}
     #[arg(long)]
     json: bool,
 
     #[command(flatten)]
     policy: PolicyOptions,
+
+    #[command(flatten)]
+    pins: PinOptions,
+}
+
+fn protocol(text: &str) -> Result<Protocol, Usage> {
+    let number = protocol_number(text).and_then(Protocol::of_number);
+    number.ok_or_else(|| Usage(format!("`{text}` has no ports; write tcp or udp")))
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let addresses = addresses(&arguments.addresses)?;
-    let said = arguments.policy.resolve()?;
+    let port = arguments.port.map(|port| (arguments.proto, port));
+    let open = || Filters::open(&arguments.pins.root(), &arguments.interface);
+    let mut filters = arguments.running.then(open).transpose()?;
+    // Where nobody says what the policy is, it is what the filters were made from.
+    let noted = filters.as_ref().filter(|_| arguments.policy.are_silent());
+    let noted = noted.map(Filters::configuration);
+    let is_comparable = noted != Some(None);
+    let said = match noted {
+        Some(noted) => arguments.policy.resolve_over(noted),
+        None => arguments.policy.resolve(),
+    }?;
     let settings = said.settings();
     let policy = settings.policy();
     let data = said.data()?;
@@ -66,30 +115,49 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     for (is_so, what) in [
         (
-            !policy.rules.is_empty(),
+            !policy.rules.is_empty() && port.is_none(),
             "the policy has rules for ports; these verdicts are those on packets to all other ports",
         ),
         (
             !said.configuration.own.is_empty(),
             "interfaces have policies of their own; these verdicts are those of the policy at the top level",
         ),
+        (
+            !is_comparable,
+            "the filters were not made from one configuration, so there is nothing to compare them with; give the policy, \
+             with --config, --block and the like",
+        ),
     ] {
         if is_so {
             warn(format_args!("note: {what}"));
         }
     }
-    let answers = addresses.into_iter().map(|ip| Answer {
-        explanation: policy::explain(&policy, &data, ip),
-        sources: arguments.sources.then(|| opinions(&data, ip)),
-    });
-    let answers: Vec<_> = answers.collect();
+    if let Some(filters) = &mut filters
+        && is_comparable
+    {
+        filters.compare_with(|interface| said.settings_of(&interface.name).policy());
+    }
+    let mut answers = Vec::new();
+    for ip in addresses {
+        let ask = |filters: &mut Filters| filters.ask(ip, port, &data);
+        answers.push(Answer {
+            explanation: policy::explain_port(&policy, &data, ip, port),
+            sources: arguments.sources.then(|| opinions(&data, ip)),
+            running: filters.as_mut().map(ask).transpose()?,
+        });
+    }
     let mut output = io::stdout().lock();
     if arguments.json {
         super::json::write(&mut output, &answers)?;
     } else {
         write_table(&mut output, &answers)?;
     }
-    Ok(ExitCode::SUCCESS)
+    let mut findings = answers.iter().flat_map(|answer| &answer.running).flatten();
+    Ok(if findings.any(Finding::disagrees) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// What `lookup --json` prints of an address.
@@ -99,6 +167,8 @@ struct Answer<'a> {
     explanation: Explanation,
     #[serde(skip_serializing_if = "Option::is_none")]
     sources: Option<Vec<Opinion<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    running: Option<Vec<Finding>>,
 }
 
 /// What a source says of an address.
@@ -162,6 +232,7 @@ fn write_table(output: &mut impl io::Write, answers: &[Answer<'_>]) -> io::Resul
     for Answer {
         explanation,
         sources,
+        running,
     } in answers
     {
         rows.push([
@@ -179,6 +250,10 @@ fn write_table(output: &mut impl io::Write, answers: &[Answer<'_>]) -> io::Resul
                 format!("says {}", opinion.source),
                 named(opinion.country),
             ]
+        }));
+        rows.extend(running.iter().flatten().map(|finding| {
+            let [verdict, reason, country] = finding.cells();
+            [String::new(), String::new(), verdict, reason, country]
         }));
     }
     table::write(

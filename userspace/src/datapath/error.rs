@@ -3,8 +3,8 @@
 use std::{error::Error, io, path::PathBuf};
 
 use super::{
-    Hook, exceptions::ExceptionError, interface::Mode, reload::ReloadError, trial::TrialError,
-    watch::WatchError,
+    Hook, exceptions::ExceptionError, interface::Mode, reload::ReloadError, replica::ReplicaError,
+    trial::TrialError, watch::WatchError,
 };
 use crate::{
     policy::config::Choice as _,
@@ -285,6 +285,10 @@ pub enum DatapathError {
     /// Something about a reload.
     #[error(transparent)]
     Reload(#[from] ReloadError),
+
+    /// Something about asking a running filter.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
 
     /// Something about a trial.
     #[error(transparent)]

@@ -249,6 +249,19 @@ impl Generation {
         })
     }
 
+    /// One that was loaded to be run on packets made for it, and is never attached.
+    pub(super) const fn of_loaded(ebpf: Ebpf, program: &'static str, engine: Engine) -> Self {
+        Self {
+            ebpf,
+            program,
+            engine,
+            replies: false,
+            wants_replies: false,
+            held_back: false,
+            period: None,
+        }
+    }
+
     /// Pins what was loaded without pins, where nothing is pinned yet.
     pub(super) fn pin(&self, pinning: &Pinning) -> Result<(), DatapathError> {
         for (name, path) in pinning.maps(self.engine, self.replies) {
@@ -276,7 +289,7 @@ impl Generation {
         control::write(tables::map(&self.ebpf, "CONTROL")?, &control)
     }
 
-    /// Runs the program on a frame, with no interface about it. For tests.
+    /// Runs the program on a frame, with no interface about it.
     ///
     /// # Errors
     ///
@@ -373,7 +386,7 @@ impl Generation {
         Collected::read(maps, self.sees_ports()).map(Some)
     }
 
-    /// Watches it, to see so many packets a second at most. For tests; of a filter on an interface, [`watch::begin`] does.
+    /// Watches it, to see so many packets a second at most; a filter on an interface [`watch::begin`] does.
     ///
     /// # Errors
     ///
@@ -484,7 +497,7 @@ impl Generation {
 }
 
 /// Fills an array map from its first element on, and freezes it.
-fn fill_array(ebpf: &mut Ebpf, name: &str, words: &[u64]) -> Result<(), DatapathError> {
+pub(super) fn fill_array(ebpf: &mut Ebpf, name: &str, words: &[u64]) -> Result<(), DatapathError> {
     let failed = || DatapathError::map(name);
     let map = ebpf.map_mut(name).ok_or_else(|| DatapathError::Object {
         what: format!("map {name}"),
@@ -517,7 +530,8 @@ fn program_for_this_kernel(hook: Hook) -> Result<&'static str, DatapathError> {
     })
 }
 
-fn load_into_kernel(ebpf: &mut Ebpf, name: &str) -> Result<(), DatapathError> {
+/// Loads a program of the object.
+pub(super) fn load_into_kernel(ebpf: &mut Ebpf, name: &str) -> Result<(), DatapathError> {
     match ebpf.program_mut(name) {
         Some(Program::Xdp(program)) => program.load(),
         Some(Program::SchedClassifier(program)) => program.load(),

@@ -11,6 +11,7 @@
 //! - [`counters`], [`about`]: what a filter has counted, and what it was made of.
 //! - [`report`]: whom it would affect, while it only counts.
 //! - [`watch`]: the packets that it drops, as they come.
+//! - [`replica`]: what a running filter makes of a packet.
 //! - [`exceptions`]: what is decided for single addresses while it runs.
 //! - [`link_events`]: when interfaces appear, go, or change.
 //! - `egress`: the program that notes what this host begins; `clsact`: where it is before Linux 6.6.
@@ -42,6 +43,7 @@ pub mod object;
 pub mod pins;
 pub(crate) mod privileges;
 pub mod reload;
+pub mod replica;
 pub mod report;
 mod staging;
 pub mod standby;

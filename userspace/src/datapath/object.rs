@@ -23,6 +23,19 @@ pub(super) const FILTER_TCX: &str = "geodrop_tcx";
 /// The same for loaders without `CAP_PERFMON`.
 pub(super) const FILTER_TCX_COPIED: &str = "geodrop_tcx_copied";
 
+/// The filter's program that the kernel calls so: it keeps the first 15 bytes of a name.
+pub(super) fn filter_named(name: &[u8]) -> Option<&'static str> {
+    [
+        FILTER_FRAGS,
+        FILTER_COPIED,
+        FILTER_PLAIN,
+        FILTER_TCX,
+        FILTER_TCX_COPIED,
+    ]
+    .into_iter()
+    .find(|program| program.bytes().take(15).eq(name.iter().copied()))
+}
+
 /// Whether a program of the filter can look behind headers whose length only the packet knows.
 pub(super) fn sees_far(program: &str) -> bool {
     program != FILTER_PLAIN
@@ -84,6 +97,21 @@ pub fn with_value_sizes(object: &[u8], sizes: &[(&str, usize)]) -> Result<Vec<u8
     Ok(changed)
 }
 
+/// The kernel object with other constants: all bytes of a section. `None` if the section is not so large.
+pub(super) fn with_constants(object: &[u8], section: &str, constants: &[u8]) -> Option<Vec<u8>> {
+    let file = object::File::parse(object).ok()?;
+    let (start, size) = file.section_by_name(section)?.file_range()?;
+    let (start, size) = (usize::try_from(start).ok()?, usize::try_from(size).ok()?);
+    if size != constants.len() {
+        return None;
+    }
+    let mut changed = object.to_vec();
+    changed
+        .get_mut(start..start + size)?
+        .copy_from_slice(constants);
+    Some(changed)
+}
+
 /// Loads a kernel object whose maps `images`, each of one element, are to be so many bytes large.
 ///
 /// # Errors
@@ -125,4 +153,37 @@ fn value_size(object: &[u8], map: &str) -> Option<usize> {
     // In an object that is not linked, a symbol's address is its place in its section.
     let definition = usize::try_from(start + symbol.address()).ok()?;
     Some(definition + VALUE_SIZE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_known_by_what_the_kernel_keeps_of_its_name() {
+        for (name, program) in [
+            (&b"geodrop"[..], Some(FILTER_PLAIN)),
+            (b"geodrop_tcx", Some(FILTER_TCX)),
+            (b"geodrop_tcx_cop", Some(FILTER_TCX_COPIED)),
+            (b"geodrop_egress", None),
+            (b"", None),
+        ] {
+            assert_eq!(filter_named(name), program);
+        }
+    }
+
+    #[test]
+    fn constants_are_replaced_whole_or_not_at_all() {
+        let section = |object: &[u8]| {
+            let file = object::File::parse(object).unwrap();
+            let section = file.section_by_name(".rodata").unwrap();
+            section.data().unwrap().to_vec()
+        };
+        let other: Vec<_> = section(FILTER).iter().map(|byte| !byte).collect();
+        let changed = with_constants(FILTER, ".rodata", &other).unwrap();
+        assert_eq!(section(&changed), other);
+        assert_eq!(changed.len(), FILTER.len());
+        assert_eq!(with_constants(FILTER, ".rodata", &other[1..]), None);
+        assert_eq!(with_constants(FILTER, ".data", &other), None);
+    }
 }

@@ -24,7 +24,16 @@ pub(super) fn check_for_pointers() -> Result<(), DatapathError> {
 
 /// Whether the verifier lets this process's programs move packet pointers by variables.
 pub(super) fn has_perfmon() -> Result<bool, DatapathError> {
-    match check_for(&[("CAP_PERFMON", CapabilitySet::PERFMON)]) {
+    has("CAP_PERFMON", CapabilitySet::PERFMON)
+}
+
+/// Whether the kernel lets this process open a map by its id.
+pub(super) fn has_admin() -> Result<bool, DatapathError> {
+    has("CAP_SYS_ADMIN", CapabilitySet::SYS_ADMIN)
+}
+
+fn has(name: &'static str, capability: CapabilitySet) -> Result<bool, DatapathError> {
+    match check_for(&[(name, capability)]) {
         Ok(()) => Ok(true),
         Err(DatapathError::Privileges { .. }) => Ok(false),
         Err(error) => Err(error),

@@ -177,8 +177,7 @@ pub(super) fn in_force(
         return Ok(None);
     };
     let trial = trial::read(&place)?;
-    let lets_all_pass = trial.is_some_and(|trial| trial.left.is_none() && trial.before.is_none());
-    if info.interface != interface.index || lets_all_pass {
+    if info.interface != interface.index || trial.is_some_and(|trial| trial.has_lapsed()) {
         return Ok(None);
     }
     pins_of(&place, info.program, trial)
@@ -229,8 +228,7 @@ impl Running {
     /// What it does at this instant about packets that its rules are against.
     #[must_use]
     pub fn enforcement(&self, now: Timestamp) -> Enforcement {
-        let has_lapsed = |trial: &Trial| trial.left.is_none() && trial.before.is_none();
-        if self.trial.as_ref().is_some_and(has_lapsed) {
+        if self.trial.is_some_and(|trial| trial.has_lapsed()) {
             return Enforcement::Lapsed;
         }
         let ahead = self.about.effective_from.filter(|instant| *instant > now);

@@ -46,7 +46,7 @@ pub(super) const TRIES: [&str; 2] = ["IPV4", "IPV6"];
 /// The kernel object has the maps of all engines; those that are not in use are as small as there can be. Of an image that
 /// is the least that programs take for granted: without `CAP_PERFMON` the verifier also follows the other engine's code,
 /// which the processor could run ahead of time (before Linux 6.17 it refused what it would not have allowed there).
-const NO_IMAGE: usize = size_of::<u32>() * LEAST_WORDS as usize;
+pub(super) const NO_IMAGE: usize = size_of::<u32>() * LEAST_WORDS as usize;
 const NO_ENTRY: u32 = 1;
 
 impl Tables {
@@ -142,6 +142,7 @@ pub(super) fn map<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a MapData, Datapat
     match ebpf.map(name) {
         Some(
             Map::Array(data)
+            | Map::HashMap(data)
             | Map::LpmTrie(data)
             | Map::LruHashMap(data)
             | Map::PerCpuArray(data)

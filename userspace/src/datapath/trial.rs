@@ -41,6 +41,14 @@ pub struct Trial {
     pub attended: bool,
 }
 
+impl Trial {
+    /// Whether all passes: it is over, and there was no filter before.
+    #[must_use]
+    pub const fn has_lapsed(&self) -> bool {
+        self.left.is_none() && self.before.is_none()
+    }
+}
+
 /// What became of a trial that nobody confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {

@@ -50,6 +50,7 @@ impl fmt::Display for Wrong {
         let transport = match self.transport {
             Transport::Udp => "UDP",
             Transport::TcpSyn => "TCP SYN",
+            Transport::EchoRequest => "ICMP echo",
         };
         let fate = match self.fate {
             Verdict::Pass => "was delivered",

@@ -1,14 +1,14 @@
 //! Frames whose fate can be followed.
 //!
-//! Each carries a number, in a UDP datagram's payload or as a SYN's sequence number, by which it is known
+//! Each carries a number, in the payload of a UDP datagram or an echo request or as a SYN's sequence number, by which it is known
 //! again behind the filter. Its source address is whatever one likes; its destination is an address of the
 //! documentation's networks, which no host has.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::{
-    IpHeaders, Ipv4Header, Ipv6Header, PacketBuilder, SlicedPacket, TransportSlice, VlanId,
-    err::packet::BuildVecWriteError,
+    IcmpEchoHeader, Icmpv4Type, Icmpv6Type, IpHeaders, Ipv4Header, Ipv6Header, PacketBuilder,
+    SlicedPacket, TransportSlice, VlanId, err::packet::BuildVecWriteError,
 };
 
 use super::{
@@ -20,7 +20,8 @@ use super::{
 pub const DESTINATION_IPV4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const DESTINATION_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 const SOURCE_PORT: u16 = 49_152;
-/// The UDP or TCP port that probes are for: the discard service's.
+const ECHO: IcmpEchoHeader = IcmpEchoHeader { id: 1, seq: 1 };
+/// The UDP or TCP port that probes are for, if nothing else is said: the discard service's.
 pub const DESTINATION_PORT: u16 = 9;
 const HOPS: u8 = 64;
 const WINDOW: u16 = 64_240;
@@ -42,6 +43,8 @@ pub enum Transport {
     Udp,
     /// What opens a TCP connection.
     TcpSyn,
+    /// An echo request of ICMP, or of `ICMPv6`: for no port.
+    EchoRequest,
 }
 
 /// The VLAN tags that a probe bears.
@@ -69,6 +72,8 @@ pub struct Probe {
     pub tags: Tags,
     /// How many bytes of padding its payload has: for large frames.
     pub padding: usize,
+    /// The UDP or TCP port that it is for. Those for another one than [`DESTINATION_PORT`] are not known again.
+    pub port: u16,
 }
 
 impl Probe {
@@ -81,6 +86,7 @@ impl Probe {
             transport,
             tags: Tags::None,
             padding: 0,
+            port: DESTINATION_PORT,
         }
     }
 
@@ -98,7 +104,7 @@ impl Probe {
 
     fn build(&self) -> Result<Vec<u8>, BuildVecWriteError> {
         let mut payload = match self.transport {
-            Transport::Udp => self.id.to_be_bytes().to_vec(),
+            Transport::Udp | Transport::EchoRequest => self.id.to_be_bytes().to_vec(),
             Transport::TcpSyn => Vec::new(),
         };
         payload.resize(payload.len() + self.padding, 0);
@@ -111,12 +117,20 @@ impl Probe {
         let mut frame = Vec::new();
         match self.transport {
             Transport::Udp => ip
-                .udp(SOURCE_PORT, DESTINATION_PORT)
+                .udp(SOURCE_PORT, self.port)
                 .write_to_vec(&mut frame, &payload)?,
             Transport::TcpSyn => ip
-                .tcp(SOURCE_PORT, DESTINATION_PORT, self.id, WINDOW)
+                .tcp(SOURCE_PORT, self.port, self.id, WINDOW)
                 .syn()
                 .write_to_vec(&mut frame, &payload)?,
+            Transport::EchoRequest => match self.source {
+                IpAddr::V4(_) => ip
+                    .icmpv4_echo_request(ECHO.id, ECHO.seq)
+                    .write_to_vec(&mut frame, &payload)?,
+                IpAddr::V6(_) => ip
+                    .icmpv6_echo_request(ECHO.id, ECHO.seq)
+                    .write_to_vec(&mut frame, &payload)?,
+            },
         }
         Ok(frame)
     }
@@ -156,6 +170,18 @@ impl Probe {
             TransportSlice::Tcp(tcp) if tcp.destination_port() == DESTINATION_PORT && tcp.syn() => {
                 Some(tcp.sequence_number())
             }
+            TransportSlice::Icmpv4(icmp) if icmp.icmp_type() == Icmpv4Type::EchoRequest(ECHO) => {
+                icmp.payload()
+                    .first_chunk()
+                    .copied()
+                    .map(u32::from_be_bytes)
+            }
+            TransportSlice::Icmpv6(icmp) if icmp.icmp_type() == Icmpv6Type::EchoRequest(ECHO) => {
+                icmp.payload()
+                    .first_chunk()
+                    .copied()
+                    .map(u32::from_be_bytes)
+            }
             _ => None,
         }
     }
@@ -169,7 +195,7 @@ mod tests {
 
     fn probes() -> impl Iterator<Item = Probe> {
         let sources: [IpAddr; 2] = ["1.0.1.1".parse().unwrap(), "2400:3200::1".parse().unwrap()];
-        let transports = [Transport::Udp, Transport::TcpSyn];
+        let transports = [Transport::Udp, Transport::TcpSyn, Transport::EchoRequest];
         let tags = [Tags::None, Tags::One, Tags::Two];
         sources.into_iter().flat_map(move |source| {
             transports.into_iter().flat_map(move |transport| {

@@ -24,6 +24,7 @@ mod host;
 mod interfaces;
 mod life;
 mod log;
+mod lookup_running;
 #[cfg(all(feature = "metrics", feature = "top"))]
 mod machine;
 #[cfg(feature = "metrics")]

@@ -42,6 +42,15 @@ pub(in super::super) struct ReconciliationOptions {
 }
 
 impl GeoipOptions {
+    /// Whether they say nothing at all.
+    pub(in super::super) fn are_silent(&self) -> bool {
+        let ReconciliationOptions {
+            geoip_merge,
+            geoip_country,
+        } = self.reconciliation;
+        self.geoip.is_empty() && geoip_merge.is_none() && geoip_country.is_none()
+    }
+
     /// What they say of data.
     pub(in super::super) fn settings(&self) -> Result<GeoipSettings, Usage> {
         self.reconciliation.settings(&self.geoip)

@@ -113,9 +113,34 @@ impl PolicyOptions {
         self.config.as_deref()
     }
 
+    /// Whether they say nothing at all.
+    pub(in super::super) fn are_silent(&self) -> bool {
+        let Self {
+            config,
+            block,
+            only,
+            allow,
+            deny,
+            unknown,
+            geoip,
+        } = self;
+        let lists = [
+            block.is_empty(),
+            only.is_empty(),
+            allow.is_empty(),
+            deny.is_empty(),
+        ];
+        config.is_none() && lists == [true; 4] && unknown.is_none() && geoip.are_silent()
+    }
+
     /// Reads what the options name, but for the data. Warnings are told on standard error.
     pub(in super::super) fn resolve(&self) -> anyhow::Result<Said> {
-        let configuration = match &self.config {
+        self.resolve_over(self.config())
+    }
+
+    /// The same, over this policy file in the place of the one that is given.
+    pub(in super::super) fn resolve_over(&self, config: Option<&Path>) -> anyhow::Result<Said> {
+        let configuration = match config {
             Some(path) => config::read(path)?,
             None => Configuration::default(),
         };
