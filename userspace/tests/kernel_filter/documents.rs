@@ -5,7 +5,7 @@ mod commands;
 
 use commands::{Shown, repository, shown};
 
-use super::host::Host;
+use super::host::{Host, assert_eventually};
 
 /// The documents, and how many of their commands are run at least.
 const DOCUMENTS: [(&str, usize); 5] = [
@@ -68,7 +68,9 @@ fn commands_of_root_run_in_the_order_of_their_document() {
                 host.succeed(&["detach", "--all"]);
             }
             if words[0] == "run" {
-                run = Some(host.run_with(&words[1..]));
+                run = Some(host.start(&words));
+                // However it tells of it.
+                assert_eventually(|| host.output(&["status", "--ready"]).status.success());
             } else if VERBS.contains(&words[0]) {
                 let output = host.output(&words);
                 let said = String::from_utf8_lossy(&output.stderr);
