@@ -28,7 +28,8 @@ const _: () = assert!(COUNTRIES + 26 * 26 <= ADMITTED);
 pub struct Counter {
     /// Packets.
     pub packets: u64,
-    /// Bytes of whole frames, from the Ethernet header on, without the frame check sequence.
+    /// Bytes of whole frames, from the Ethernet header on, without the frame check sequence. What pads a
+    /// packet of at most 1,522 bytes is not counted where a driver keeps it in another buffer than all that it pads.
     pub bytes: u64,
 }
 
