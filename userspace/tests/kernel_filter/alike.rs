@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use geodrop::testbed::probe::{Probe, Transport};
 use serde_json::Value;
 
 use super::{
@@ -64,11 +63,7 @@ pub(crate) fn assert_seen_alike(host: &Host, machine: &Machine) {
     terminal.await_text("enforced: blocks CN HK MO");
 
     for (source, _, count) in SENT {
-        let frame = Probe::new(1, source.parse().unwrap(), Transport::Udp).to_frame();
-        let frame = frame.unwrap();
-        for _ in 0..count {
-            host.send(&frame);
-        }
+        host.send_from(source, count);
     }
     let sent = counts(SENT.map(|(_, code, count)| (code, count)));
     assert_eventually(|| counted(host, machine) == sent);

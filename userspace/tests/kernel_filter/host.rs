@@ -284,6 +284,16 @@ impl Host {
         self.wire.send(frame).unwrap();
     }
 
+    /// Sends packets from an address to the host, and waits for nothing: for who receives others at the same time, which
+    /// [`Host::admits`] would take for them.
+    pub(crate) fn send_from(&self, source: &str, count: u64) {
+        let probe = Probe::new(1, source.parse().unwrap(), Transport::Udp);
+        let frame = probe.to_frame().unwrap();
+        for _ in 0..count {
+            self.send(&frame);
+        }
+    }
+
     /// What `status --json` prints.
     pub(crate) fn status(&self) -> serde_json::Value {
         serde_json::from_str(&self.succeed(&["status", "--json"])).unwrap()
@@ -443,6 +453,7 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// Asserts that something comes to hold.
+#[track_caller]
 pub(crate) fn assert_eventually(holds: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
