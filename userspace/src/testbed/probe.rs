@@ -165,26 +165,25 @@ impl Probe {
     pub fn id_of(frame: &[u8]) -> Option<u32> {
         match SlicedPacket::from_ethernet(frame).ok()?.transport? {
             TransportSlice::Udp(udp) if udp.destination_port() == DESTINATION_PORT => {
-                udp.payload().first_chunk().copied().map(u32::from_be_bytes)
+                number_at_start(udp.payload())
             }
             TransportSlice::Tcp(tcp) if tcp.destination_port() == DESTINATION_PORT && tcp.syn() => {
                 Some(tcp.sequence_number())
             }
             TransportSlice::Icmpv4(icmp) if icmp.icmp_type() == Icmpv4Type::EchoRequest(ECHO) => {
-                icmp.payload()
-                    .first_chunk()
-                    .copied()
-                    .map(u32::from_be_bytes)
+                number_at_start(icmp.payload())
             }
             TransportSlice::Icmpv6(icmp) if icmp.icmp_type() == Icmpv6Type::EchoRequest(ECHO) => {
-                icmp.payload()
-                    .first_chunk()
-                    .copied()
-                    .map(u32::from_be_bytes)
+                number_at_start(icmp.payload())
             }
             _ => None,
         }
     }
+}
+
+/// The number that a payload begins with.
+fn number_at_start(payload: &[u8]) -> Option<u32> {
+    payload.first_chunk().copied().map(u32::from_be_bytes)
 }
 
 #[cfg(test)]
