@@ -374,8 +374,8 @@ impl Far for NearPacket {
 impl Frame for NearPacket {
     #[inline(always)]
     fn read<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
-        let context = XdpContext::new(self.context.cast());
-        Packet::of_length(&context, self.length as u64).read(offset)
+        let Self { context, .. } = *self;
+        FirstBuffer { context }.read(offset)
     }
 
     #[inline(always)]

@@ -27,17 +27,6 @@ impl Packet {
         }
     }
 
-    /// The packet of this run, which has so many bytes in all its buffers.
-    #[inline(always)]
-    #[must_use]
-    pub fn of_length(context: &XdpContext, length: u64) -> Self {
-        Self {
-            start: context.data(),
-            end: context.data_end(),
-            length,
-        }
-    }
-
     /// How many bytes the packet has, in all its buffers.
     #[inline(always)]
     #[must_use]
