@@ -1,9 +1,16 @@
 //! How protocols and ports are written.
 
+use geodrop_common::transport::{ICMP, ICMPV6, TCP, UDP};
+
 use super::table::NOTHING;
 
-/// The protocols that have names here, by their numbers (IANA, Assigned Internet Protocol Numbers).
-const PROTOCOLS: [(u8, &str); 4] = [(6, "tcp"), (17, "udp"), (1, "icmp"), (58, "icmpv6")];
+/// The protocols that have names here, by their numbers.
+const PROTOCOLS: [(u8, &str); 4] = [
+    (TCP, "tcp"),
+    (UDP, "udp"),
+    (ICMP, "icmp"),
+    (ICMPV6, "icmpv6"),
+];
 
 /// The number of a protocol that has a name here.
 pub(super) fn protocol_number(name: &str) -> Option<u8> {
