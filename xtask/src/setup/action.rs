@@ -39,16 +39,16 @@ pub(crate) enum Action {
         /// The LLVM to build it against.
         llvm: u32,
     },
-    /// A subcommand of cargo, for the user.
-    Cargo(Subcommand),
+    /// A program that cargo builds, for the user.
+    Cargo(Tool),
     /// The standard library of another target, for the host's toolchain of rustup.
     RustupTarget(&'static str),
 }
 
-/// A subcommand of cargo that is installed where there is none.
+/// A program for developers that is installed where there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Subcommand {
-    /// Its crate, which is also its program.
+pub(crate) struct Tool {
+    /// Its crate, which is also its name.
     pub(crate) name: &'static str,
     /// The version to install.
     pub(crate) version: &'static str,
@@ -134,7 +134,7 @@ impl fmt::Display for Action {
                 "bpf-linker {} built against LLVM {llvm}",
                 linker::VERSION
             ),
-            Self::Cargo(Subcommand { name, version, .. }) => write!(f, "{name} {version}"),
+            Self::Cargo(Tool { name, version, .. }) => write!(f, "{name} {version}"),
             Self::RustupTarget(target) => write!(f, "rustup's standard library for {target}"),
         }
     }
@@ -256,7 +256,7 @@ impl Action {
             Self::Linker { llvm } => {
                 vec![build_linker(*llvm, places).env("CARGO_TARGET_DIR", scratch)]
             }
-            Self::Cargo(Subcommand { name, version, .. }) => {
+            Self::Cargo(Tool { name, version, .. }) => {
                 let install = ["install", name, "--locked", "--version", version];
                 vec![Invocation::new("cargo", install).env("CARGO_TARGET_DIR", scratch)]
             }

@@ -29,8 +29,8 @@ use self::{
 pub(crate) use self::{
     plan::Purpose,
     programs::{
-        ensure_filters, ensure_fuzzer, ensure_musl, ensure_packager, ensure_prometheus,
-        ensure_python, ensure_terminal,
+        ensure_book, ensure_filters, ensure_fuzzer, ensure_musl, ensure_packager,
+        ensure_prometheus, ensure_python, ensure_terminal,
     },
 };
 use crate::{

@@ -7,7 +7,7 @@ use geodrop_toolchain::Places;
 
 use super::{
     Consent,
-    action::{Action, Packages, Subcommand, unpacked},
+    action::{Action, Packages, Tool, unpacked},
     agree, perform, scratch,
 };
 use crate::workspace::Workspace;
@@ -43,7 +43,7 @@ const CPP: Needed = Needed {
 
 const CARGO_FUZZ: Needed = Needed {
     programs: &["cargo-fuzz"],
-    actions: [Action::Cargo(Subcommand {
+    actions: [Action::Cargo(Tool {
         name: "cargo-fuzz",
         version: "0.13.2",
         cost: "1 to 2 minutes",
@@ -54,12 +54,23 @@ const CARGO_FUZZ: Needed = Needed {
 /// What makes packages of Debian.
 const CARGO_DEB: Needed = Needed {
     programs: &["cargo-deb"],
-    actions: [Action::Cargo(Subcommand {
+    actions: [Action::Cargo(Tool {
         name: "cargo-deb",
         version: "3.8.0",
         cost: "2 to 4 minutes",
     }); 2],
     by_hand: "cargo install cargo-deb --locked",
+};
+
+/// What makes a book of pages.
+const MDBOOK: Needed = Needed {
+    programs: &["mdbook"],
+    actions: [Action::Cargo(Tool {
+        name: "mdbook",
+        version: "0.5.4",
+        cost: "2 to 5 minutes",
+    }); 2],
+    by_hand: "cargo install mdbook --locked",
 };
 
 /// What compiles C for programs that need no C library where they run.
@@ -109,6 +120,11 @@ pub(crate) fn ensure_fuzzer(workspace: &Workspace, consent: Consent) -> anyhow::
 /// Sees to it that packages of Debian can be made.
 pub(crate) fn ensure_packager(workspace: &Workspace, consent: Consent) -> anyhow::Result<()> {
     CARGO_DEB.ensure(workspace, consent)
+}
+
+/// Sees to it that pages can be made a book.
+pub(crate) fn ensure_book(workspace: &Workspace, consent: Consent) -> anyhow::Result<()> {
+    MDBOOK.ensure(workspace, consent)
 }
 
 /// Sees to it that packages of PyPI can be used.

@@ -2,6 +2,7 @@
 
 pub(crate) mod alerts;
 pub(crate) mod bench;
+pub(crate) mod book;
 pub(crate) mod build;
 pub(crate) mod build_ebpf;
 pub(crate) mod demo;
