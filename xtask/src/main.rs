@@ -8,6 +8,7 @@
 
 mod bounded;
 mod command;
+mod licences;
 mod packages;
 mod setup;
 mod verbs;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use cargo_metadata::{Metadata, MetadataCommand};
 use geodrop_toolchain::objects;
 
 /// The workspace of this checkout.
@@ -49,26 +50,19 @@ impl Workspace {
         command
     }
 
+    /// What the host's cargo knows of this workspace, asked with these options.
+    pub(crate) fn metadata(&self, options: &[&str]) -> anyhow::Result<Metadata> {
+        let options: Vec<_> = options.iter().map(|&option| option.to_owned()).collect();
+        MetadataCommand::new()
+            .current_dir(&self.root)
+            .other_options(options)
+            .exec()
+            .context("cargo metadata failed")
+    }
+
     /// Where the host's cargo puts what it builds.
     pub(crate) fn target_directory(&self) -> anyhow::Result<PathBuf> {
-        let mut command = self.cargo();
-        command.args(["metadata", "--no-deps", "--format-version", "1"]);
-        let output = command
-            .output()
-            .with_context(|| format!("cannot run {}", shown(&command)))?;
-        if !output.status.success() {
-            bail!(
-                "{}: {}",
-                shown(&command),
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
-        }
-        let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)
-            .with_context(|| format!("{} gives no JSON", shown(&command)))?;
-        let directory = metadata["target_directory"].as_str();
-        Ok(PathBuf::from(
-            directory.context("cargo metadata names no target directory")?,
-        ))
+        Ok(self.metadata(&["--no-deps"])?.target_directory.into())
     }
 
     /// A path as a person in the workspace would write it.

@@ -59,6 +59,8 @@ fn a_package_from_its_installation_to_its_purge() {
         "zsh/vendor-completions/_geodrop",
         "fish/vendor_completions.d/geodrop.fish",
         "doc/geodrop/copyright",
+        "doc/geodrop/geodrop-third-party.txt",
+        "doc/geodrop/changelog.Debian.gz",
     ] {
         let path = machine.path(&format!("/usr/share/{file}"));
         assert!(path.is_file(), "{file}");

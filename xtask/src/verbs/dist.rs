@@ -17,6 +17,7 @@ use clap::ValueEnum;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
+    licences,
     setup::{self, Consent, Purpose},
     workspace::{self, Workspace},
 };
@@ -107,8 +108,8 @@ impl Program {
     /// What a tarball has beside the program, out of what was generated.
     const fn generated(self) -> &'static [&'static str] {
         match self {
-            Self::Geodrop => &["man7", "man8", "completions"],
-            Self::GeodropBench => &[],
+            Self::Geodrop => &["man7", "man8", "completions", "geodrop-third-party.txt"],
+            Self::GeodropBench => &["geodrop-bench-third-party.txt"],
         }
     }
 }
@@ -134,7 +135,7 @@ impl Args {
         fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
         let output = fs::canonicalize(&output)?;
 
-        let stage = Stage::new(programs, &built)?;
+        let stage = Stage::new(programs, &built, workspace)?;
         let mut packages = Vec::new();
         for &program in programs {
             if self.format.contains(&Format::Deb) {
@@ -226,6 +227,14 @@ impl Args {
     }
 }
 
+/// Whether we accept the terms of all that our programs are linked with.
+pub(crate) fn check_licences(workspace: &Workspace) -> anyhow::Result<()> {
+    for program in Program::value_variants() {
+        licences::notices(workspace, program.name(), MUSL)?;
+    }
+    Ok(())
+}
+
 /// Has the package test try these programs.
 fn check(built: &Path, workspace: &Workspace) -> anyhow::Result<()> {
     let mut test = workspace.cargo();
@@ -241,7 +250,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(programs: &[Program], built: &Path) -> anyhow::Result<Self> {
+    fn new(programs: &[Program], built: &Path, workspace: &Workspace) -> anyhow::Result<Self> {
         let root = tempfile::tempdir().context("cannot make a temporary directory")?;
         let stage = Self { root };
         fs::create_dir(stage.products())?;
@@ -249,6 +258,10 @@ impl Stage {
             let from = built.join(program.name());
             fs::copy(&from, stage.products().join(program.name()))
                 .with_context(|| format!("cannot copy {}", from.display()))?;
+            // Those that are linked with another C library are no others.
+            let notices = licences::notices(workspace, program.name(), MUSL)?;
+            let name = format!("{}-third-party.txt", program.name());
+            fs::write(stage.products().join(name), notices)?;
         }
         if programs.contains(&Program::Geodrop) {
             let mut generate = Command::new(stage.products().join(Program::Geodrop.name()));
@@ -351,5 +364,31 @@ mod tests {
             .arg(sums)
             .current_dir(directory.path());
         assert!(check.status().unwrap().success());
+    }
+
+    #[test]
+    fn the_image_is_made_of_what_the_tarball_has() {
+        let program = Program::Geodrop;
+        let mut held = vec![program.name()];
+        held.extend(program.files().iter().chain(program.generated()));
+        let image = include_str!("../../../packaging/Containerfile");
+        let copied: Vec<Vec<_>> = image
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix("COPY ")?.split(' ').collect()))
+            .collect();
+        assert!(!copied.is_empty());
+        for words in copied {
+            let [files @ .., _] = &words[..] else {
+                panic!("COPY copies nothing");
+            };
+            assert!(files.iter().all(|file| held.contains(file)), "{files:?}");
+        }
+    }
+
+    #[test]
+    fn the_newest_change_is_of_this_version() {
+        let changelog = include_str!("../../../packaging/debian/changelog");
+        let newest = format!("geodrop ({}-1) ", env!("CARGO_PKG_VERSION"));
+        assert!(changelog.starts_with(&newest), "{changelog}");
     }
 }

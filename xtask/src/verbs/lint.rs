@@ -3,12 +3,13 @@
 use anyhow::{Context as _, bail};
 use geodrop_toolchain::Kernel;
 
+use super::dist;
 use crate::{
     setup::{self, Consent, Purpose},
     workspace::{self, Workspace},
 };
 
-/// Check format, clippy and documentation, of the kernel programs too; warnings are errors.
+/// Check format, licences, clippy and documentation, of the kernel programs too; warnings are errors.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
@@ -34,6 +35,8 @@ impl Args {
 
         step("format");
         workspace::run(workspace.cargo().args(["fmt", "--all", "--check"]))?;
+        step("licences");
+        dist::check_licences(workspace)?;
         step("clippy");
         let deny = ["--", "-D", "warnings"];
         workspace::run(
