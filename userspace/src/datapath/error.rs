@@ -73,8 +73,8 @@ pub enum DatapathError {
 
     /// The kernel forbids what these capabilities should allow.
     #[error(
-        "the kernel forbids this process to load programs although it has the capabilities: a user namespace \
-         or a container; it takes CAP_BPF and CAP_NET_ADMIN of the host ({0})"
+        "the kernel forbids this process to load programs although it has the capabilities: in a user namespace they are \
+         not the host's, or a container's seccomp profile keeps bpf(2) for CAP_SYS_ADMIN (docs/containers.md) ({0})"
     )]
     Forbidden(io::Error),
 

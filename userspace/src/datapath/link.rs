@@ -13,7 +13,7 @@ use super::{
     Hook,
     error::DatapathError,
     interface::{Interface, Mode},
-    sys,
+    privileges, sys,
 };
 
 /// `XDP_FLAGS_SKB_MODE` and `XDP_FLAGS_DRV_MODE` of `include/uapi/linux/if_link.h`.
@@ -158,6 +158,11 @@ impl Link {
         match sys::object::open_pin(path) {
             Ok(fd) => Ok(Some(Self { fd })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error)
+                if error.raw_os_error() == Some(libc::EPERM) && privileges::check().is_ok() =>
+            {
+                Err(DatapathError::Forbidden(error))
+            }
             Err(source) => Err(DatapathError::pin("opening the pinned link", path)(source)),
         }
     }
