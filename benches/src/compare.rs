@@ -149,7 +149,7 @@ pub struct Comparison {
     pub changes: Vec<Change>,
     /// The names of figures that only one of them has.
     pub only_in_one: Vec<String>,
-    /// What makes the runs hard to compare: another machine, kernel or policy.
+    /// What makes the runs hard to compare: another machine, kernel or policy, or that one was interrupted.
     pub warnings: Vec<String>,
 }
 
@@ -203,6 +203,13 @@ fn direction(old: &Figure, new: &Figure, threshold: f64) -> Direction {
 fn warnings(before: &Document, after: &Document) -> Vec<String> {
     let (old, new) = (&before.machine, &after.machine);
     let mut warnings = Vec::new();
+    for (document, which) in [(before, "first"), (after, "second")] {
+        if document.interrupted {
+            warnings.push(format!(
+                "the {which} run was interrupted: only what it had measured by then is compared"
+            ));
+        }
+    }
     let mut differ = |what: &str, old: &str, new: &str| {
         if old != new {
             warnings.push(format!("{what} differs: {old}; {new}"));

@@ -22,6 +22,10 @@ pub struct Document {
     pub command: Vec<String>,
     /// Whether only the first questions were asked.
     pub quick: bool,
+    /// Whether it ended before all was measured, by Ctrl-C or because something failed: then of each level there is what was done
+    /// until then.
+    #[serde(default)]
+    pub interrupted: bool,
     /// The version of this program.
     pub version: String,
     /// When it began, in UTC (RFC 3339).
@@ -65,6 +69,7 @@ impl Default for Document {
             schema: SCHEMA,
             command: Vec::new(),
             quick: false,
+            interrupted: false,
             version: String::new(),
             date: String::new(),
             data: None,

@@ -17,7 +17,21 @@ use tempfile::TempDir;
 
 /// A run in which a packet cost so much more than the reference.
 fn run_of(directory: &TempDir, name: &str, over: f64) -> PathBuf {
-    let row = Row {
+    write(
+        directory,
+        name,
+        &Document {
+            program: Some(Report {
+                paths: vec![row(over)],
+                ..Report::default()
+            }),
+            ..Document::default()
+        },
+    )
+}
+
+fn row(over: f64) -> Row {
+    Row {
         family: "ipv4".to_owned(),
         packet: "blocked, UDP".to_owned(),
         setting: "ports".to_owned(),
@@ -30,16 +44,12 @@ fn run_of(directory: &TempDir, name: &str, over: f64) -> PathBuf {
         over_addresses_ns: over,
         over_addresses_interval: [over; 2],
         rounds: 9,
-    };
-    let document = Document {
-        program: Some(Report {
-            paths: vec![row],
-            ..Report::default()
-        }),
-        ..Document::default()
-    };
+    }
+}
+
+fn write(directory: &TempDir, name: &str, document: &Document) -> PathBuf {
     let path = directory.path().join(name);
-    fs::write(&path, serde_json::to_string(&document).unwrap()).unwrap();
+    fs::write(&path, serde_json::to_string(document).unwrap()).unwrap();
     path
 }
 
@@ -98,4 +108,51 @@ fn what_is_no_run_is_told_by_name() {
         .assert()
         .code(2)
         .stderr(contains("none.json"));
+}
+
+#[test]
+fn of_a_run_that_was_interrupted_what_it_has_is_compared() {
+    let directory = TempDir::new().unwrap();
+    let interrupted = |name, paths| {
+        let document = Document {
+            interrupted: true,
+            program: Some(Report {
+                paths,
+                ..Report::default()
+            }),
+            ..Document::default()
+        };
+        write(&directory, name, &document)
+    };
+    let whole = run_of(&directory, "whole", 40.0);
+    let part = interrupted("part", vec![row(60.0)]);
+    compare()
+        .args([&whole, &part])
+        .assert()
+        .code(1)
+        .stdout(contains("the second run was interrupted").and(contains("1 worse")));
+    let nothing = interrupted("nothing", Vec::new());
+    compare()
+        .args([&whole, &nothing])
+        .assert()
+        .code(2)
+        .stderr(contains("no figure in common"));
+}
+
+/// Runs from before there were such fields have none of them.
+#[test]
+fn older_runs_of_the_same_schema_are_read() {
+    let directory = TempDir::new().unwrap();
+    let run = run_of(&directory, "run", 40.0);
+    let mut old: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&run).unwrap()).unwrap();
+    let fields = old.as_object_mut().unwrap();
+    assert!(fields.remove("interrupted").is_some());
+    let path = directory.path().join("older.json");
+    fs::write(&path, old.to_string()).unwrap();
+    compare()
+        .args([&path, &run])
+        .assert()
+        .code(0)
+        .stdout(contains("1 the same"));
 }

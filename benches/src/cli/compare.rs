@@ -18,7 +18,7 @@ use geodrop_bench::{
 ///
 /// Compares what geodrop's own programs cost. A figure changed if its intervals in the two runs do not touch, and if it differs
 /// by more than the threshold, and by more than runs of the same version were seen to (3 ns, 3 ms, 0.03 times `XDP_DROP`). Exit
-/// status: 0 nothing got worse, 1 something did, 2 the runs cannot be read.
+/// status: 0 nothing got worse, 1 something did, 2 the runs cannot be read or have no figure in common.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Arguments {
     /// What `--json` printed before
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// Runs that cannot be read.
+/// Runs that cannot be read, or not be compared.
 const UNREADABLE: u8 = 2;
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -52,6 +52,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         writeln!(output)?;
     } else {
         write(&mut output, &comparison)?;
+    }
+    if comparison.changes.is_empty() {
+        super::warn("the runs have no figure in common; compare runs of the same level");
+        return Ok(ExitCode::from(UNREADABLE));
     }
     Ok(if comparison.has_regression() {
         ExitCode::FAILURE

@@ -53,8 +53,15 @@ const QUICK_FLOODS: usize = 3;
 /// How many addresses xdp-filter is given with `--quick`: three seconds' worth.
 const QUICK_ADDRESSES: usize = 1_000;
 
+/// How long it is expected to take to change from one to the next in a case, to set one up and try it, and to measure its setting up
+/// once.
+const TURN: Duration = Duration::from_millis(500);
+const TRYING: Duration = Duration::from_secs(1);
+const START: Duration = Duration::from_millis(500);
+const START_OF_WORLD: Duration = Duration::from_secs(2);
+
 /// How much is measured.
-struct Plan<'a> {
+pub(super) struct Plan<'a> {
     quick: bool,
     against: &'a [contestant::Peer],
     /// On which cores.
@@ -63,7 +70,22 @@ struct Plan<'a> {
     basis: &'a Basis,
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    /// With XDP programs on these cores.
+    pub(super) fn of(
+        quick: bool,
+        against: &'a Against,
+        cores: &'a [usize],
+        basis: &'a Basis,
+    ) -> Self {
+        Self {
+            quick,
+            against: &against.against,
+            cores,
+            basis,
+        }
+    }
+
     fn cases(&self, countries: Countries) -> Vec<Case> {
         if self.quick {
             Case::quick(countries)
@@ -98,45 +120,70 @@ impl Plan<'_> {
         if self.quick { &Rate::QUICK } else { &Rate::ALL }
     }
 
-    fn steps(&self) -> usize {
-        let of = |countries| {
-            self.contestants(countries).len() + self.cases(countries).len() + self.starts().len()
+    fn rounds_of_floods(&self) -> usize {
+        if self.quick { QUICK_FLOODS } else { FLOODS }
+    }
+
+    /// How long a case takes with the contestants of a table.
+    fn case(&self, countries: Countries) -> Duration {
+        CASE.time + times(TURN, self.contestants(countries).len())
+    }
+
+    /// How long it takes to set one up as often as it is.
+    fn start(&self, countries: Countries) -> Duration {
+        let once = match countries {
+            Countries::China | Countries::Own => START,
+            Countries::World => START_OF_WORLD,
         };
-        let floods = self.asked(&flood::CONTESTANTS).len() + self.rates().len();
-        self.basis
-            .tables()
-            .iter()
-            .map(|&countries| of(countries))
-            .sum::<usize>()
-            + floods
+        times(once, start::times(countries, self.quick))
+    }
+
+    /// How long all turns under a flood of a rate take.
+    fn flood(&self) -> Duration {
+        times(
+            flood::TURN,
+            self.asked(&flood::CONTESTANTS).len() * self.rounds_of_floods(),
+        )
+    }
+
+    /// How long all of it is expected to take.
+    pub(super) fn expected(&self) -> Duration {
+        let of = |countries| {
+            times(self.start(countries), self.starts().len())
+                + times(self.case(countries), self.cases(countries).len())
+                + times(TRYING, self.contestants(countries).len())
+        };
+        let tables = self.basis.tables().iter();
+        let floods = times(TRYING, self.asked(&flood::CONTESTANTS).len())
+            + times(self.flood(), self.rates().len());
+        tables.map(|&countries| of(countries)).sum::<Duration>() + floods
+    }
+
+    /// Measures the level, case by case, until it is done or something is in the way: what was found until then is in the
+    /// report. `policies` hears of each policy that it was measured with.
+    pub(super) fn measure(
+        &self,
+        progress: &Progress,
+        report: &mut Report,
+        mut policies: impl FnMut(&Blocked),
+    ) -> anyhow::Result<()> {
+        let mut measure_all = || {
+            for &countries in self.basis.tables() {
+                let blocked = Blocked::of(countries, self.basis)?;
+                policies(&blocked);
+                measure_table(self, &blocked, progress, report)?;
+            }
+            Ok(())
+        };
+        let measured = measure_all();
+        report.goals = goals::of(&report.rows, &report.starts);
+        measured
     }
 }
 
-/// Measures the level, with XDP programs on these cores. `policies` hears of each policy that it was measured with.
-pub(super) fn measure(
-    quick: bool,
-    against: &Against,
-    cores: &[usize],
-    basis: &Basis,
-    mut policies: impl FnMut(&Blocked),
-) -> anyhow::Result<Report> {
-    let plan = Plan {
-        quick,
-        against: &against.against,
-        cores,
-        basis,
-    };
-    let progress = Progress::new(plan.steps())?;
-    let mut report = Report::default();
-    for &countries in basis.tables() {
-        let blocked = Blocked::of(countries, basis)?;
-        policies(&blocked);
-        measure_table(&plan, &blocked, &progress, &mut report)
-            .map_err(|error| progress.explain(error))?;
-    }
-    progress.finish();
-    report.goals = goals::of(&report.rows, &report.starts);
-    Ok(report)
+/// So many times as long.
+fn times(time: Duration, count: usize) -> Duration {
+    time * u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn measure_table(
@@ -148,11 +195,13 @@ fn measure_table(
     let table = blocked.countries.name();
     for contestant in plan.starts() {
         let times = start::times(blocked.countries, plan.quick);
-        let what = format!("{table}: setting up {}", contestant.name());
-        progress.begin(what.as_str())?;
+        progress.begin(
+            format_args!("{table}: setting up {}", contestant.name()),
+            plan.start(blocked.countries),
+        )?;
         let measured = able(contestant).and_then(|()| {
             start::measure(contestant, blocked, plan.basis, times, || {
-                Ok(progress.begin(what.as_str())?)
+                Ok(progress.go_on()?)
             })
         });
         match measured {
@@ -165,7 +214,6 @@ fn measure_table(
             }
             Err(error) => skip(contestant, table, error, progress, report)?,
         }
-        progress.end();
     }
     if blocked.countries != Countries::World {
         measure_floods(plan, blocked, progress, report)?;
@@ -182,7 +230,7 @@ fn measure_table(
         Ok(rig)
     })?;
     for case in plan.cases(blocked.countries) {
-        progress.begin(case.to_string())?;
+        progress.begin(case, plan.case(blocked.countries))?;
         let rows = turns::measure(case, &rigs, blocked, plan.cores, &CASE, || {
             Ok(progress.go_on()?)
         })?;
@@ -193,7 +241,6 @@ fn measure_table(
             }
         }
         report.rows.extend(rows);
-        progress.end();
     }
     Ok(())
 }
@@ -209,12 +256,14 @@ fn rigs(
     let table = blocked.countries.name();
     let mut rigs = Vec::new();
     for &contestant in contestants {
-        progress.begin(format!("{table}: trying {}", contestant.name()))?;
+        progress.begin(
+            format_args!("{table}: trying {}", contestant.name()),
+            TRYING,
+        )?;
         match able(contestant).and_then(|()| set_up(contestant)) {
             Ok(rig) => rigs.push(rig),
             Err(error) => skip(contestant, table, error, progress, report)?,
         }
-        progress.end();
     }
     Ok(rigs)
 }
@@ -234,14 +283,17 @@ fn measure_floods(
         .iter()
         .map(|rig| Peer::new(rig, blocked))
         .collect::<anyhow::Result<_>>()?;
-    let rounds = if plan.quick { QUICK_FLOODS } else { FLOODS };
     for &rate in plan.rates() {
-        progress.begin(format!("flood: {rate}"))?;
-        let rows = flood::measure(rate, &peers, blocked, rounds, plan.cores, || {
-            Ok(progress.go_on()?)
-        })?;
+        progress.begin(format_args!("flood: {rate}"), plan.flood())?;
+        let rows = flood::measure(
+            rate,
+            &peers,
+            blocked,
+            plan.rounds_of_floods(),
+            plan.cores,
+            || Ok(progress.go_on()?),
+        )?;
         report.floods.extend(rows);
-        progress.end();
     }
     Ok(())
 }
@@ -310,10 +362,6 @@ mod tests {
             cores: &[0, 1],
             basis: &Basis::builtin().unwrap(),
         };
-        let cases: usize = Countries::ALL
-            .into_iter()
-            .map(|countries| plan.cases(countries).len())
-            .sum();
-        assert!(cases * 35 < 20 * 60, "{cases} cases");
+        assert!(plan.expected() < Duration::from_mins(30));
     }
 }

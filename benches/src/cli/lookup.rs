@@ -46,19 +46,26 @@ const FULL: Effort = Effort {
 /// How often the way into the kernel is gone: the interval of 9 is the 2nd to the 8th value.
 const WAYS: usize = 9;
 
+/// How long it is expected to take to load the programs of a case, to build the tables of a family, and to go all ways of a table.
+const LOADING: Duration = Duration::from_millis(800);
+const BUILDING: Duration = Duration::from_millis(1500);
+const WAY: Duration = Duration::from_secs(6);
+
 /// What is measured.
-struct Plan {
+pub(super) struct Plan<'a> {
+    basis: &'a Basis,
     tables: Vec<Table>,
     traffics: &'static [Traffic],
     engines: &'static [Engine],
     effort: Effort,
 }
 
-impl Plan {
-    fn of(quick: bool, basis: &Basis) -> Self {
+impl<'a> Plan<'a> {
+    pub(super) fn of(quick: bool, basis: &'a Basis) -> Self {
         let real = basis.tables().iter().copied().map(Table::Countries);
         if quick {
             Self {
+                basis,
                 tables: real.collect(),
                 traffics: &[Traffic::Uniform, Traffic::OverRanges],
                 engines: &[Engine::Multibit],
@@ -66,6 +73,7 @@ impl Plan {
             }
         } else {
             Self {
+                basis,
                 tables: if basis.path().is_some() {
                     real.collect()
                 } else {
@@ -86,38 +94,42 @@ impl Plan {
         }
     }
 
-    fn steps(&self) -> usize {
-        let cases = |&table| 1 + Self::privileges(table).len() * self.traffics.len();
-        let lookups: usize = self.tables.iter().map(cases).sum();
-        2 * lookups + self.tables.len() * self.engines.len()
+    /// How many cases a table has in each family.
+    fn cases(&self, table: Table) -> usize {
+        Self::privileges(table).len() * self.traffics.len()
+    }
+
+    /// How long a case takes, with loading the programs.
+    fn case(&self) -> Duration {
+        self.effort.time + LOADING
+    }
+
+    /// How long all of it is expected to take.
+    pub(super) fn expected(&self) -> Duration {
+        let times = |time: Duration, count: usize| time * u32::try_from(count).unwrap_or(u32::MAX);
+        let cases = self.tables.iter().map(|table| self.cases(*table)).sum();
+        let ways = self.tables.len() * self.engines.len();
+        2 * (times(self.case(), cases) + times(BUILDING, self.tables.len())) + times(WAY, ways)
+    }
+
+    /// Measures the level, case by case, until it is done or something is in the way: what was found until then is in the
+    /// report.
+    pub(super) fn measure(&self, progress: &Progress, report: &mut Report) -> anyhow::Result<()> {
+        let measured = measure_all(self, progress, report);
+        report.conclude();
+        measured
     }
 }
 
-/// Measures the level.
-pub(super) fn measure(quick: bool, basis: &Basis) -> anyhow::Result<Report> {
-    let plan = Plan::of(quick, basis);
-    let mut report = Report::default();
-    let progress = Progress::new(plan.steps())?;
-    measure_all(&plan, basis, &progress, &mut report).map_err(|error| progress.explain(error))?;
-    progress.finish();
-    report.conclude();
-    Ok(report)
-}
-
-fn measure_all(
-    plan: &Plan,
-    basis: &Basis,
-    progress: &Progress,
-    report: &mut Report,
-) -> anyhow::Result<()> {
+fn measure_all(plan: &Plan<'_>, progress: &Progress, report: &mut Report) -> anyhow::Result<()> {
     // What was loaded stays until the end: the kernel frees a trie on some CPU at some time, which is not to be
     // measured.
     let mut loaded = Vec::new();
-    measure_family::<Ipv4Addr>(plan, basis, progress, report, &mut loaded)?;
-    measure_family::<Ipv6Addr>(plan, basis, progress, report, &mut loaded)?;
+    measure_family::<Ipv4Addr>(plan, progress, report, &mut loaded)?;
+    measure_family::<Ipv6Addr>(plan, progress, report, &mut loaded)?;
     for &engine in plan.engines {
         for &table in &plan.tables {
-            measure_way(table, engine, basis, progress, report)?;
+            measure_way(table, engine, plan.basis, progress, report)?;
         }
     }
     Ok(())
@@ -125,16 +137,16 @@ fn measure_all(
 
 /// Adds the rows of one family.
 fn measure_family<A: Family>(
-    plan: &Plan,
-    basis: &Basis,
+    plan: &Plan<'_>,
     progress: &Progress,
     report: &mut Report,
     loaded: &mut Vec<Box<dyn Any>>,
 ) -> anyhow::Result<()> {
+    let basis = plan.basis;
     let real = real_prefixes::<A>(basis.regions());
     for &table in &plan.tables {
         let name = format!("{} {}", A::NAME, table.name());
-        progress.begin(format!("{name}: building the tables"))?;
+        progress.begin(format_args!("{name}: building the tables"), BUILDING)?;
         let ranges = table.ranges(basis, &real);
         let tables = match Tables::new(&ranges) {
             Ok(tables) => tables,
@@ -143,10 +155,10 @@ fn measure_family<A: Family>(
                 continue;
             }
         };
-        progress.end();
         for &privilege in Plan::privileges(table) {
             let mut lookups = match Lookups::load(&tables, traffic::COUNT, privilege) {
                 Ok(lookups) => lookups,
+                Err(error) if progress.go_on().is_err() => return Err(error),
                 // That a program needs more than it was given is a finding. That it cannot be loaded at all is not.
                 Err(error) if privilege == Privilege::WithoutPerfmon => {
                     report.notes.push(format!(
@@ -158,13 +170,16 @@ fn measure_family<A: Family>(
                 Err(error) => return Err(error.context(name)),
             };
             for &traffic in plan.traffics {
-                progress.begin(format!("{name}/{}", traffic.name()))?;
+                progress.begin(format_args!("{name}/{}", traffic.name()), plan.case())?;
                 lookups.look_up(&traffic.addresses(&ranges, &real, traffic::COUNT))?;
                 let rounds = Rounds::measure(
                     &plan.effort,
                     &Program::ALL,
                     &Program::APART,
-                    |program, runs| lookups.time(program, runs),
+                    |program, runs| {
+                        progress.go_on()?;
+                        lookups.time(program, runs)
+                    },
                 )?;
                 let case = Case {
                     family: A::NAME,
@@ -181,7 +196,6 @@ fn measure_family<A: Family>(
                     Privilege::Full => report.rows.push(row),
                     Privilege::WithoutPerfmon => report.rows_without_perfmon.push(row),
                 }
-                progress.end();
             }
             lookups.detach()?;
             loaded.push(Box::new(lookups));
@@ -201,10 +215,15 @@ fn measure_way(
     let ipv4 = table.ranges(basis, &real_prefixes::<Ipv4Addr>(basis.regions()));
     let ipv6 = table.ranges(basis, &real_prefixes::<Ipv6Addr>(basis.regions()));
     let mut ways = Vec::new();
+    progress.begin(
+        format_args!("{}: into the kernel, {engine}", table.name()),
+        WAY,
+    )?;
     for _ in 0..WAYS {
-        progress.begin(format!("{}: into the kernel, {engine}", table.name()))?;
+        progress.go_on()?;
         match go(engine, &ipv4, &ipv6) {
             Ok(way) => ways.push(way),
+            Err(error) if progress.go_on().is_err() => return Err(error),
             Err(error) => {
                 report
                     .notes
@@ -216,7 +235,6 @@ fn measure_way(
             thread::sleep(time_to_free(ipv4.len() + ipv6.len()));
         }
     }
-    progress.end();
     if let Some(row) = TableRow::new(table, engine, &ways) {
         if engine == Engine::default() {
             report
@@ -268,9 +286,7 @@ mod tests {
         let basis = Basis::builtin().unwrap();
         let quick = Plan::of(true, &basis);
         assert_eq!(quick.tables.len() * quick.traffics.len() * 2, 8);
-        assert_eq!(quick.steps(), 2 * (5 + 5) + 2);
-        let full = Plan::of(false, &basis);
-        assert_eq!(full.steps(), 2 * (9 + 9 + 5 + 5 + 5) + 10);
+        assert!(quick.expected() < Duration::from_mins(3));
     }
 
     #[test]

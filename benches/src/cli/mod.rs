@@ -17,6 +17,7 @@ use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::{Context as _, ensure};
@@ -30,7 +31,11 @@ use geodrop_bench::{
     measure::{allowed_cpus, stay_on_this_cpu},
 };
 
-use self::{device::Against, output::Output, progress::Interrupted};
+use self::{
+    device::Against,
+    output::Output,
+    progress::{Interrupted, Progress},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,13 +52,13 @@ const EXIT_STATUS: &str = "\
 Exit status:
   0    measured; that a figure misses its target is no failure, and is said
   1    not measured; of `compare`: something got worse
-  2    wrong usage; of `compare`: a run cannot be read
-  130  interrupted";
+  2    wrong usage; of `compare`: a run cannot be read, or nothing can be compared
+  130  interrupted; the report is of what was measured until then, and says so";
 
 /// What `--json` prints, for the long help.
 const JSON: &str = "\
 JSON, the same for all levels; docs/benchmarking.md tells each field:
-  {\"schema\": 2, \"command\", \"quick\", \"version\", \"date\", \"data\", \"policies\": {table: checksum}, \"machine\", \"tools\",
+  {\"schema\": 2, \"command\", \"quick\", \"version\", \"date\", \"interrupted\", \"data\", \"policies\": {table: checksum}, \"machine\", \"tools\",
    \"lookup\": null or {\"rows\", \"rows_without_perfmon\", \"tables\", \"geometric_mean\", \"memory_bytes\", \"notes\", …},
    \"program\": null or {\"paths\", \"egress\", \"floods\"},
    \"device\": null or {\"rows\", \"starts\", \"goals\", \"skipped\", \"notes\"}}";
@@ -155,6 +160,65 @@ const NONE: Levels<'_> = Levels {
     device: None,
 };
 
+impl<'a> Levels<'a> {
+    fn plans(self, quick: bool, cores: &'a [usize], basis: &'a Basis) -> Plans<'a> {
+        Plans {
+            lookup: self.lookup.then(|| lookup::Plan::of(quick, basis)),
+            program: self.program.then(|| program::Plan::of(quick)),
+            device: self
+                .device
+                .map(|against| device::Plan::of(quick, against, cores, basis)),
+        }
+    }
+}
+
+/// What is measured of the levels.
+struct Plans<'a> {
+    lookup: Option<lookup::Plan<'a>>,
+    program: Option<program::Plan>,
+    device: Option<device::Plan<'a>>,
+}
+
+impl Plans<'_> {
+    /// How long all of it is expected to take.
+    fn expected(&self) -> Duration {
+        let Self {
+            lookup,
+            program,
+            device,
+        } = self;
+        let levels = [
+            lookup.as_ref().map(lookup::Plan::expected),
+            program.as_ref().map(program::Plan::expected),
+            device.as_ref().map(device::Plan::expected),
+        ];
+        levels.into_iter().flatten().sum()
+    }
+
+    /// Measures one level after the other, until all are done or something is in the way: what was found until then is in the
+    /// document.
+    fn measure(&self, progress: &Progress, document: &mut Document) -> anyhow::Result<()> {
+        if let Some(plan) = &self.lookup {
+            plan.measure(progress, document.lookup.get_or_insert_default())?;
+        }
+        if let Some(plan) = &self.program {
+            plan.measure(
+                &geoip::builtin()?.regions,
+                progress,
+                document.program.get_or_insert_default(),
+            )?;
+        }
+        if let Some(plan) = &self.device {
+            let policies = &mut document.policies;
+            let report = document.device.get_or_insert_default();
+            plan.measure(progress, report, |blocked| {
+                policies.insert(blocked.countries.name().to_owned(), blocked.checksum());
+            })?;
+        }
+        Ok(())
+    }
+}
+
 /// What a shell reports of a process that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
@@ -245,23 +309,15 @@ fn measure(arguments: &Arguments, levels: Levels<'_>) -> anyhow::Result<()> {
     };
     let cores = allowed_cpus().context("asking which CPUs there are")?;
     stay_on_this_cpu().context("staying on one CPU")?;
-    if levels.lookup {
-        document.lookup = Some(lookup::measure(arguments.quick, basis)?);
-    }
-    if levels.program {
-        document.program = Some(program::measure(
-            arguments.quick,
-            &geoip::builtin()?.regions,
-        )?);
-    }
-    if let Some(against) = levels.device {
-        let policies = &mut document.policies;
-        let report = device::measure(arguments.quick, against, &cores, basis, |blocked| {
-            policies.insert(blocked.countries.name().to_owned(), blocked.checksum());
-        });
-        document.device = Some(report?);
-    }
-    files.write(&document)
+    let plans = levels.plans(arguments.quick, &cores, basis);
+    let progress = Progress::new(plans.expected())?;
+    let measured = plans.measure(&progress, &mut document);
+    progress.finish();
+    document.interrupted = measured.is_err();
+    let written = files.write(&document);
+    measured
+        .map_err(|error| progress.explain(error))
+        .and(written)
 }
 
 /// The command line as a person would write it.

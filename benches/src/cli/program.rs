@@ -60,64 +60,80 @@ const WITHOUT_PERFMON: [Setting; 3] = [Setting::Reference, Setting::Addresses, S
 /// The settings for what is never answered: what is would be another packet after the first run.
 const REJECT: [Setting; 3] = [Setting::Reference, Setting::Addresses, Setting::Reject];
 
-/// Measures the level.
-pub(super) fn measure(quick: bool, regions: &Regions) -> anyhow::Result<Report> {
-    let paths: &[Path] = if quick { &QUICK } else { &Path::ALL };
-    let mut report = Report::default();
-    let progress = Progress::new(2 * (2 * paths.len() + 1 + Sent::ALL.len() + 1))?;
-    measure_all(paths, regions, &progress, &mut report).map_err(|error| progress.explain(error))?;
-    progress.finish();
-    Ok(report)
+/// How long it is expected to take to load the filters of a place.
+const LOADING: Duration = Duration::from_secs(2);
+
+/// What is measured.
+pub(super) struct Plan {
+    paths: &'static [Path],
 }
 
-fn measure_all(
-    paths: &[Path],
-    regions: &Regions,
-    progress: &Progress,
-    report: &mut Report,
-) -> anyhow::Result<()> {
-    for privilege in Privilege::ALL {
-        let namespace = Namespace::new()?;
-        let loopback = namespace.run(|| Interface::by_name("lo"))??;
-        let place = Place {
-            namespace: &namespace,
-            interface: &loopback,
-            native: false,
-        };
-        let measure = |paths| match privilege {
-            Privilege::Full => {
-                measure_paths(&Setting::PATHS, paths, regions, privilege, place, progress)
-            }
-            Privilege::WithoutPerfmon => {
-                measure_paths(&WITHOUT_PERFMON, paths, regions, privilege, place, progress)
-            }
-        };
-        report.paths.extend(measure(paths)?);
-        if privilege == Privilege::Full {
-            let rows = measure_paths(&REJECT, &[Path::Reset], regions, privilege, place, progress);
-            report.paths.extend(rows?);
-            report.egress = measure_egress(regions, place, progress)?;
+impl Plan {
+    pub(super) const fn of(quick: bool) -> Self {
+        Self {
+            paths: if quick { &QUICK } else { &Path::ALL },
         }
     }
-    report
-        .floods
-        .extend(measure_flood::<Ipv4Addr>(regions, progress)?);
-    report
-        .floods
-        .extend(measure_flood::<Ipv6Addr>(regions, progress)?);
-    Ok(())
+
+    /// How long all of it is expected to take.
+    pub(super) fn expected(&self) -> Duration {
+        let each = 2 * self.paths.len() + 1 + Sent::ALL.len();
+        let each = u32::try_from(each).unwrap_or(u32::MAX);
+        2 * (PATH.time * each + FLOOD.time + 2 * LOADING)
+    }
+
+    /// Measures the level, case by case, until it is done or something is in the way: what was found until then is in the
+    /// report.
+    pub(super) fn measure(
+        &self,
+        regions: &Regions,
+        progress: &Progress,
+        report: &mut Report,
+    ) -> anyhow::Result<()> {
+        for privilege in Privilege::ALL {
+            let namespace = Namespace::new()?;
+            let loopback = namespace.run(|| Interface::by_name("lo"))??;
+            let place = Place {
+                namespace: &namespace,
+                interface: &loopback,
+                native: false,
+            };
+            let mut measure = |settings, paths| {
+                let filters = || {
+                    progress.begin("loading filters", LOADING)?;
+                    Filters::load(settings, regions, privilege, place)
+                };
+                measure_paths(
+                    settings,
+                    paths,
+                    filters()?,
+                    privilege,
+                    progress,
+                    &mut report.paths,
+                )
+            };
+            match privilege {
+                Privilege::Full => {
+                    measure(&Setting::PATHS, self.paths)?;
+                    measure(&REJECT, &[Path::Reset])?;
+                    measure_egress(regions, place, progress, &mut report.egress)?;
+                }
+                Privilege::WithoutPerfmon => measure(&WITHOUT_PERFMON, self.paths)?,
+            }
+        }
+        measure_flood::<Ipv4Addr>(regions, progress, &mut report.floods)?;
+        measure_flood::<Ipv6Addr>(regions, progress, &mut report.floods)
+    }
 }
 
 fn measure_paths(
     settings: &[Setting],
     paths: &[Path],
-    regions: &Regions,
+    mut filters: Filters<'_>,
     privilege: Privilege,
-    place: Place<'_>,
     progress: &Progress,
-) -> anyhow::Result<Vec<Row>> {
-    let mut filters = Filters::load(settings, regions, privilege, place)?;
-    let mut rows = Vec::new();
+    rows: &mut Vec<Row>,
+) -> anyhow::Result<()> {
     for (family, is_ipv6) in [(Ipv4Addr::NAME, false), (Ipv6Addr::NAME, true)] {
         for path in paths {
             let case = Case {
@@ -125,7 +141,7 @@ fn measure_paths(
                 packet: path.name(),
                 perfmon: privilege == Privilege::Full,
             };
-            progress.begin(format!("{family} {}", case.packet))?;
+            progress.begin(format_args!("{family} {}", case.packet), PATH.time)?;
             let frame = path.frame(is_ipv6, &filters)?;
             for &setting in settings {
                 let passes = filters.passes(setting, &frame)?;
@@ -138,6 +154,7 @@ fn measure_paths(
                 );
             }
             let rounds = Rounds::measure(&PATH, settings, &[], |setting, runs| {
+                progress.go_on()?;
                 filters.time(setting, &frame, runs)
             })?;
             rows.extend(Row::of(
@@ -147,20 +164,19 @@ fn measure_paths(
                 |setting| path.passes(setting),
                 &rounds,
             ));
-            progress.end();
         }
     }
-    Ok(rows)
+    Ok(())
 }
 
 fn measure_egress(
     regions: &Regions,
     place: Place<'_>,
     progress: &Progress,
-) -> anyhow::Result<Vec<Row>> {
+    rows: &mut Vec<Row>,
+) -> anyhow::Result<()> {
     let settings = [Setting::Reference, Setting::Replies];
     let filters = Filters::load(&settings, regions, Privilege::Full, place)?;
-    let mut rows = Vec::new();
     for (family, is_ipv6) in [(Ipv4Addr::NAME, false), (Ipv6Addr::NAME, true)] {
         for sent in Sent::ALL {
             let case = Case {
@@ -168,25 +184,29 @@ fn measure_egress(
                 packet: sent.name(),
                 perfmon: true,
             };
-            progress.begin(format!("{family} {}", case.packet))?;
+            progress.begin(format_args!("{family} {}", case.packet), PATH.time)?;
             let frame = sent.frame(is_ipv6)?;
             let rounds = Rounds::measure(&PATH, &settings, &[], |setting, runs| {
+                progress.go_on()?;
                 filters.time_egress(setting, &frame, runs)
             })?;
             rows.extend(Row::of(case, &settings, 0, |_| true, &rounds));
-            progress.end();
         }
     }
-    Ok(rows)
+    Ok(())
 }
 
-fn measure_flood<A: Family>(regions: &Regions, progress: &Progress) -> anyhow::Result<Vec<Row>> {
+fn measure_flood<A: Family>(
+    regions: &Regions,
+    progress: &Progress,
+    rows: &mut Vec<Row>,
+) -> anyhow::Result<()> {
     let case = Case {
         family: A::NAME,
         packet: "flood, UDP",
         perfmon: true,
     };
-    progress.begin(format!("{} {}", case.family, case.packet))?;
+    progress.begin(format_args!("{} {}", case.family, case.packet), FLOOD.time)?;
     let veth = Veth::new(veth::Settings::default())?;
     let place = Place {
         namespace: &veth.server.namespace,
@@ -208,6 +228,7 @@ fn measure_flood<A: Family>(regions: &Regions, progress: &Progress) -> anyhow::R
     )?;
     let mut filters = Filters::load(&Setting::FLOOD, regions, Privilege::Full, place)?;
     let rounds = Rounds::measure(&FLOOD, &Setting::FLOOD, &[], |setting, frames| {
+        progress.go_on()?;
         filters.attach(setting)?;
         let limit = Limit {
             frames,
@@ -219,6 +240,6 @@ fn measure_flood<A: Family>(regions: &Regions, progress: &Progress) -> anyhow::R
         let passed = filters.passed(setting)?;
         ensure!(passed == 0, "{}: {passed} packets passed", setting.name());
     }
-    progress.end();
-    Ok(Row::of(case, &Setting::FLOOD, 1, |_| false, &rounds))
+    rows.extend(Row::of(case, &Setting::FLOOD, 1, |_| false, &rounds));
+    Ok(())
 }

@@ -119,6 +119,8 @@ const BEGINNING: Duration = Duration::from_millis(120);
 /// How long questions and answers are measured, and then TCP, which waits 200 ms at least for what was lost.
 const QUESTIONS: Duration = Duration::from_millis(120);
 const TRANSFER: Duration = Duration::from_millis(600);
+/// How long a turn takes, with connecting and with changing from one contestant to the next.
+pub const TURN: Duration = Duration::from_millis(1100);
 /// How long the flood goes on at most.
 const FLOOD: Duration = Duration::from_secs(1);
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Section, environment, is_numeric, plot, sections};
+use super::{Section, environment, is_numeric, notice, plot, sections};
 use crate::document::Document;
 
 /// What is so in light and in dark.
@@ -56,6 +56,9 @@ pub fn render(document: &Document) -> String {
         "<p>To repeat it, as root:</p>\n<pre>{}</pre>\n",
         escape(&document.command.join(" "))
     );
+    if let Some(notice) = notice(document) {
+        let _ = writeln!(page, "<p><strong>{}</strong></p>", escape(notice));
+    }
     for section in sections(document) {
         add_section(&mut page, &section);
     }
@@ -84,7 +87,7 @@ fn add_section(page: &mut String, section: &Section) {
     {
         let _ = writeln!(page, "<figure class=\"plot\">{svg}</figure>");
     }
-    if !section.head.is_empty() {
+    if !section.rows.is_empty() {
         add_table(page, section);
     }
     if !section.after.is_empty() {

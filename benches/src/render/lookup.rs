@@ -140,11 +140,11 @@ fn conclusions(report: &Report) -> Vec<String> {
         ));
     }
     let missed = missed(report);
-    lines.push(if missed.is_empty() {
-        "Every target is met.".to_owned()
-    } else {
-        format!("Not met: {}.", missed.join("; "))
-    });
+    if !missed.is_empty() {
+        lines.push(format!("Not met: {}.", missed.join("; ")));
+    } else if report.geometric_mean.is_some() {
+        lines.push("Every target is met.".to_owned());
+    }
     lines.extend(report.notes.iter().map(|note| format!("Note: {note}")));
     lines
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::presets;
 
-use super::{environment, sections, text::table};
+use super::{environment, notice, sections, text::table};
 use crate::document::Document;
 
 /// What was found, as Markdown.
@@ -13,6 +13,9 @@ pub fn render(document: &Document) -> String {
     let mut text = String::from("# What blocking costs\n\n");
     // Writing to a string does not fail.
     let _ = writeln!(text, "    {}\n", document.command.join(" "));
+    if let Some(notice) = notice(document) {
+        let _ = writeln!(text, "**{notice}**\n");
+    }
     for (name, value) in environment(document) {
         let _ = writeln!(text, "- {name}: {value}");
     }
@@ -21,7 +24,7 @@ pub fn render(document: &Document) -> String {
         for paragraph in &section.before {
             let _ = writeln!(text, "\n{paragraph}");
         }
-        if !section.head.is_empty() {
+        if !section.rows.is_empty() {
             let _ = writeln!(text, "\n{}", table(&section, presets::ASCII_MARKDOWN));
         }
         if !section.after.is_empty() {
@@ -42,6 +45,16 @@ mod tests {
         document::Document,
         measure::Estimate,
     };
+
+    #[test]
+    fn a_run_that_was_interrupted_says_so() {
+        let document = |interrupted| Document {
+            interrupted,
+            ..Document::default()
+        };
+        assert!(render(&document(true)).contains("\n**Interrupted: "));
+        assert!(!render(&document(false)).contains("Interrupted"));
+    }
 
     #[test]
     fn a_section_is_a_heading_and_a_table() {

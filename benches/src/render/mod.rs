@@ -32,13 +32,30 @@ pub struct Section {
     pub after: Vec<String>,
 }
 
+impl Section {
+    /// Whether there is a table, or anything else but what is to be known before it.
+    fn says_something(&self) -> bool {
+        !self.rows.is_empty() || !self.after.is_empty() || self.plot.is_some()
+    }
+}
+
 /// The sections of all levels that were measured.
 #[must_use]
 pub fn sections(document: &Document) -> Vec<Section> {
     let device = document.device.iter().flat_map(device::sections);
     let lookup = document.lookup.iter().flat_map(lookup::sections);
     let program = document.program.iter().flat_map(program::sections);
-    device.chain(lookup).chain(program).collect()
+    let mut sections: Vec<_> = device.chain(lookup).chain(program).collect();
+    sections.retain(Section::says_something);
+    sections
+}
+
+/// What is to be known of a run before anything else, if there is something.
+#[must_use]
+pub fn notice(document: &Document) -> Option<&'static str> {
+    document.interrupted.then_some(
+        "Interrupted: this run ended before all was measured. What is here was measured to its end.",
+    )
 }
 
 /// What the run was made on, name and value.

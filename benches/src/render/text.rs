@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{Section, is_numeric, sections};
+use super::{Section, is_numeric, notice, sections};
 use crate::document::Document;
 
 /// Writes what was found.
@@ -19,6 +19,9 @@ pub fn write(output: &mut impl Write, document: &Document) -> io::Result<()> {
         "{} × {}, Linux {}, geodrop {}, {}",
         machine.cpus, machine.cpu, machine.kernel, document.version, document.date
     )?;
+    if let Some(notice) = notice(document) {
+        writeln!(output, "{notice}")?;
+    }
     for section in sections(document) {
         write_section(output, &section)?;
     }
@@ -30,7 +33,7 @@ fn write_section(output: &mut impl Write, section: &Section) -> io::Result<()> {
     for paragraph in &section.before {
         writeln!(output, "{paragraph}")?;
     }
-    if !section.head.is_empty() {
+    if !section.rows.is_empty() {
         for line in table(section, presets::NOTHING).lines() {
             writeln!(output, "{}", line.trim_end())?;
         }
