@@ -16,6 +16,7 @@ use geodrop::{
         generation::{Generation, Plan},
         interface::Interface,
         object,
+        watch::Watch,
     },
     geoip::{Country, Regions},
     policy::{CountryRule, Policy, PortRule, Ports, Protocol, Ruleset},
@@ -32,6 +33,10 @@ use crate::{
 /// `XDP_PASS` of `include/uapi/linux/bpf.h`.
 const XDP_PASS: u32 = 2;
 
+/// How many packets a second a watcher asks to see, as `geodrop watch` does by default. It gets a second's worth at once, and reads
+/// none: there is room for more.
+const WATCHED: u32 = 100;
+
 /// What a filter is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Setting {
@@ -47,6 +52,8 @@ pub enum Setting {
     Monitor,
     /// Begins to drop at a day to come.
     EffectiveFrom,
+    /// Judges by address alone, while somebody watches what it drops.
+    Watched,
     /// Tells senders that they are refused.
     Reject,
     /// Lets answers pass, and has a rule for ports.
@@ -56,7 +63,7 @@ pub enum Setting {
 impl Setting {
     /// What one packet's way is measured in, the reference first, and then what others are compared with. Without
     /// [`Setting::Reject`], which makes another packet of it.
-    pub const PATHS: [Self; 7] = [
+    pub const PATHS: [Self; 8] = [
         Self::Reference,
         Self::Addresses,
         Self::Replies,
@@ -64,16 +71,18 @@ impl Setting {
         Self::RepliesAndPorts,
         Self::Monitor,
         Self::EffectiveFrom,
+        Self::Watched,
     ];
 
     /// What a flood is measured in, in the same order: all that drop it.
-    pub const FLOOD: [Self; 6] = [
+    pub const FLOOD: [Self; 7] = [
         Self::Reference,
         Self::Addresses,
         Self::Replies,
         Self::Ports,
         Self::RepliesAndPorts,
         Self::Reject,
+        Self::Watched,
     ];
 
     /// The name, as it stands in reports.
@@ -87,6 +96,7 @@ impl Setting {
             Self::RepliesAndPorts => "replies and ports",
             Self::Monitor => "monitor",
             Self::EffectiveFrom => "effective_from",
+            Self::Watched => "watched",
             Self::Reject => "reject",
         }
     }
@@ -296,8 +306,23 @@ impl<'a> Filters<'a> {
     /// When the kernel refuses.
     pub fn time(&mut self, setting: Setting, frame: &[u8], runs: u64) -> anyhow::Result<Duration> {
         self.attach(setting)?;
+        let _watch = self.watch(setting)?;
         test_run::time(self.program(setting)?.xdp()?, frame, runs)
             .with_context(|| format!("running {}", setting.name()))
+    }
+
+    /// Begins to watch what a setting's program drops, where the setting says so.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub fn watch(&self, setting: Setting) -> anyhow::Result<Option<Watch>> {
+        Ok(match self.program(setting)? {
+            Program::Filter(generation) if setting == Setting::Watched => {
+                Some(generation.watch(WATCHED)?)
+            }
+            _ => None,
+        })
     }
 
     /// Whether a setting's program lets a frame pass.

@@ -230,6 +230,7 @@ fn measure_flood<A: Family>(
     let rounds = Rounds::measure(&FLOOD, &Setting::FLOOD, &[], |setting, frames| {
         progress.go_on()?;
         filters.attach(setting)?;
+        let _watch = filters.watch(setting)?;
         let limit = Limit {
             frames,
             time: Duration::MAX,
