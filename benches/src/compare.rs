@@ -229,6 +229,9 @@ fn warnings(before: &Document, after: &Document) -> Vec<String> {
         &text(&new.governor),
     );
     differ("the BPF JIT", &text(&old.bpf_jit), &text(&new.bpf_jit));
+    if let (Some(old), Some(new)) = (&before.data_checksum, &after.data_checksum) {
+        differ("the data's checksum", old, new);
+    }
     if old.mitigations != new.mitigations {
         warnings.push("what the kernel does against faults of the processor differs".to_owned());
     }

@@ -32,6 +32,9 @@ pub struct Document {
     pub date: String,
     /// The version of the built-in GeoIP data.
     pub data: Option<String>,
+    /// The checksum of what that was made from, with its algorithm: `sha512-…`.
+    #[serde(default)]
+    pub data_checksum: Option<String>,
     /// By the table, what its prefixes of IPv4 are known again by: SHA-256 of a line for each.
     pub policies: BTreeMap<String, String>,
     /// What it ran on.
@@ -73,6 +76,7 @@ impl Default for Document {
             version: String::new(),
             date: String::new(),
             data: None,
+            data_checksum: None,
             policies: BTreeMap::new(),
             machine: Machine::default(),
             tools: BTreeMap::new(),

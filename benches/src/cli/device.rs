@@ -58,7 +58,7 @@ const QUICK_ADDRESSES: usize = 1_000;
 const TURN: Duration = Duration::from_millis(500);
 const TRYING: Duration = Duration::from_secs(1);
 const START: Duration = Duration::from_millis(500);
-const START_OF_WORLD: Duration = Duration::from_secs(2);
+const START_OF_WORLD: Duration = Duration::from_secs(5);
 
 /// How much is measured.
 pub(super) struct Plan<'a> {

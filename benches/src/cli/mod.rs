@@ -1,6 +1,6 @@
 //! The command line: one file a verb.
 //!
-//! Results go to standard output, all else to standard error. Exit status: 0 measured, whatever came out; 1 not
+//! Results go to standard output, all else to standard error. Exit status: 0 measured, whatever came out; 1 not all
 //! measured; 2 wrong usage; 130 interrupted.
 
 mod compare;
@@ -51,7 +51,7 @@ Examples:
 const EXIT_STATUS: &str = "\
 Exit status:
   0    measured; that a figure misses its target is no failure, and is said
-  1    not measured; of `compare`: something got worse
+  1    not measured, or not all of it; of `compare`: something got worse
   2    wrong usage; of `compare`: a run cannot be read, or nothing can be compared
   130  interrupted; the report is of what was measured until then, and says so";
 
@@ -303,6 +303,10 @@ fn measure(arguments: &Arguments, levels: Levels<'_>) -> anyhow::Result<()> {
             .data()
             .sources()
             .find_map(|source| source.version.clone()),
+        data_checksum: basis
+            .data()
+            .sources()
+            .find_map(|source| source.checksum.clone()),
         machine: Machine::this().context("reading what machine this is")?,
         tools: tool::versions(),
         ..Document::default()

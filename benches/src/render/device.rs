@@ -2,7 +2,7 @@
 
 mod flood;
 
-use super::{NOTHING, Plot, Section, answer, kibibytes, plot::Axis, plot::Bar, ratio};
+use super::{NOTHING, Plot, Section, answer, kibibytes, plot::Axis, plot::Bar, plot::Line, ratio};
 use crate::{
     device::{
         case::Case,
@@ -116,6 +116,30 @@ fn case_section(rows: &[Row]) -> Section {
     }
 }
 
+/// What contestants are drawn in, the same in all plots: the place here is the number of the colour.
+const COLOURS: [Contestant; 9] = [
+    Contestant::Geodrop,
+    Contestant::GeodropReplies,
+    Contestant::GeodropLpm,
+    Contestant::Drop,
+    Contestant::NftablesIngress,
+    Contestant::NftablesRaw,
+    Contestant::Ipset,
+    Contestant::XdpFilter,
+    Contestant::NoFilter,
+];
+
+/// The line of a contestant.
+fn line(contestant: &str, points: Vec<(f64, f64)>) -> Line {
+    let mut painted = COLOURS.iter();
+    let place = painted.position(|painted| painted.name() == contestant);
+    Line {
+        name: contestant.to_owned(),
+        points,
+        colour: place.unwrap_or(COLOURS.len()),
+    }
+}
+
 /// A bar of a contestant, which is to be seen if it is ours.
 fn bar(contestant: &str, length: Estimate) -> Bar {
     Bar {
@@ -156,36 +180,41 @@ fn by_share(rows: &[Row]) -> Option<Section> {
         }
         .to_string()
     };
+    let shares: Vec<_> = SHARES
+        .into_iter()
+        .filter(|(share, _)| rows.iter().any(|row| row.case() == base(*share)))
+        .collect();
     let mut lines = Vec::new();
     let mut cells = Vec::new();
-    for contestant in Contestant::ALL {
-        let of_share = |share: u8| {
-            let case = base(share);
-            rows.iter()
-                .find(|row| row.contestant == contestant.name() && row.case() == case)
+    for contestant in COLOURS {
+        let name = contestant.name();
+        let of_share = |(share, _): &(u8, &str)| {
+            let case = base(*share);
+            let mut rows = rows.iter();
+            rows.find(|row| row.contestant == name && row.case() == case)
         };
-        let points: Vec<_> = (0..=100)
-            .filter_map(|share| Some((f64::from(share), of_share(share)?.ns.median)))
+        let points: Vec<_> = shares
+            .iter()
+            .filter_map(|share| Some((f64::from(share.0), of_share(share)?.ns.median)))
             .collect();
-        if contestant != Contestant::Generator && points.len() > 1 {
-            cells.extend(points.iter().map(|(share, cost)| {
-                vec![
-                    contestant.name().to_owned(),
-                    format!("{share:.0}"),
-                    format!("{cost:.1}"),
-                ]
-            }));
-            lines.push((contestant.name().to_owned(), points));
+        if points.len() > 1 {
+            let costs = shares.iter().map(|share| {
+                of_share(share).map_or_else(|| NOTHING.to_owned(), |row| row.ns.to_string())
+            });
+            cells.push(std::iter::once(name.to_owned()).chain(costs).collect());
+            lines.push(line(name, points));
         }
     }
     let axis = |name: &str| Axis {
         name: name.to_owned(),
         logarithmic: false,
     };
+    let head = shares.iter().map(|(_, name)| *name);
     (!lines.is_empty()).then(|| Section {
         title: "By the share of blocked packets".to_owned(),
         before: vec![
-            "The other packets come from addresses that are not blocked, and are delivered."
+            "Nanoseconds a packet, by how many of a hundred are blocked. The others come from addresses that are not blocked, and are \
+             delivered."
                 .to_owned(),
         ],
         plot: Some(Plot::Lines {
@@ -193,11 +222,14 @@ fn by_share(rows: &[Row]) -> Option<Section> {
             y: axis("ns a packet"),
             lines,
         }),
-        head: vec!["", "blocked %", "ns a packet"],
+        head: std::iter::once("").chain(head).collect(),
         rows: cells,
         after: Vec::new(),
     })
 }
+
+/// The shares that are measured, and their names.
+const SHARES: [(u8, &str); 4] = [(0, "0 %"), (50, "50 %"), (90, "90 %"), (100, "100 %")];
 
 fn starts(starts: &[Start]) -> Section {
     let bars = starts
@@ -211,7 +243,8 @@ fn starts(starts: &[Start]) -> Section {
             "Milliseconds from the start until the next packet is dropped, and until as many other prefixes are in the place of \
              those that were blocked. geodrop's begin with reading the built-in data, those of others with a list of prefixes. \
              The kernel's memory is that of the table; of nftables it is by how much the kernel's own memory grew. The process is the \
-             one that sets it up, with all that it has in memory at a time."
+             one that sets it up, with all that it has in memory at a time. xdp-filter is not among them: it has no way to be given \
+             prefixes, nor many addresses at once."
                 .to_owned(),
         ],
         plot: Some(Plot::Bars {

@@ -18,10 +18,10 @@ figure{margin:1rem 0}svg{display:block;width:100%;height:auto}
 table{border-collapse:collapse;font-size:.87rem;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .7rem .25rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
 thead th{color:var(--quiet);font-weight:600}
-.number{text-align:right;white-space:nowrap}td{white-space:nowrap}td:first-child:not(.number){white-space:normal;min-width:8rem}
+td{white-space:nowrap}.number{text-align:right}.words{white-space:normal;min-width:9rem}
 pre{padding:.7rem;background:var(--shade);overflow-x:auto}
 .facts td,.facts th{white-space:normal;overflow-wrap:anywhere}.facts th{color:var(--quiet);font-weight:600;min-width:9rem}
-summary{cursor:pointer;color:var(--quiet)}
+summary{cursor:pointer;color:var(--quiet)}nav ul{margin:.5rem 0;columns:24rem}a{color:inherit}
 ";
 
 /// What is so in the dark only.
@@ -30,8 +30,8 @@ const DARK: &str = "--paper:#161616;--ink:#e8e8e8;--quiet:#a8a8a8;--line:#3a3a3a
 /// What is so on narrow screens, and on paper.
 const NARROW: &str = "@media(max-width:40rem){body{padding:1rem .75rem 3rem}h1{font-size:1.4rem}.plot{overflow-x:auto}
  .plot svg{min-width:32rem}}
-@media print{body{max-width:none;padding:0;font-size:10pt}h2,figure,tr{break-inside:avoid}h2{break-after:avoid}
- .wide{overflow:visible}table{font-size:7.5pt}details>*{display:block}}
+@media print{body{max-width:none;padding:0;font-size:10pt}h2,figure,tr{break-inside:avoid}h2,section>p{break-after:avoid}.plot svg{max-width:15cm}
+ .wide{overflow:visible}table{font-size:7.5pt}nav{display:none}}
 ";
 
 /// What was found, as a page.
@@ -59,10 +59,12 @@ pub fn render(document: &Document) -> String {
     if let Some(notice) = notice(document) {
         let _ = writeln!(page, "<p><strong>{}</strong></p>", escape(notice));
     }
-    for section in sections(document) {
-        add_section(&mut page, &section);
+    let sections = sections(document);
+    add_contents(&mut page, &sections);
+    for (number, section) in sections.iter().enumerate() {
+        add_section(&mut page, number, section);
     }
-    page.push_str("<h2>Where</h2>\n<div class=\"wide\"><table class=\"facts\">\n");
+    page.push_str("<h2 id=\"where\">Where</h2>\n<div class=\"wide\"><table class=\"facts\">\n");
     for (name, value) in environment(document) {
         let (name, value) = (escape(&name), escape(&value));
         let _ = writeln!(
@@ -74,8 +76,19 @@ pub fn render(document: &Document) -> String {
     page
 }
 
-fn add_section(page: &mut String, section: &Section) {
-    let _ = writeln!(page, "<section>\n<h2>{}</h2>", escape(&section.title));
+/// What there is to be found, to be opened.
+fn add_contents(page: &mut String, sections: &[Section]) {
+    page.push_str("<nav><details><summary>Contents</summary>\n<ul>\n");
+    for (number, section) in sections.iter().enumerate() {
+        let title = escape(&section.title);
+        let _ = writeln!(page, "<li><a href=\"#section-{number}\">{title}</a></li>");
+    }
+    page.push_str("<li><a href=\"#where\">Where</a></li>\n</ul></details></nav>\n");
+}
+
+fn add_section(page: &mut String, number: usize, section: &Section) {
+    let title = escape(&section.title);
+    let _ = writeln!(page, "<section id=\"section-{number}\">\n<h2>{title}</h2>");
     for paragraph in &section.before {
         let _ = writeln!(page, "<p>{}</p>", escape(paragraph));
     }
@@ -100,14 +113,23 @@ fn add_section(page: &mut String, section: &Section) {
     page.push_str("</section>\n");
 }
 
+/// Of how many characters a cell is at most that stands in one line.
+const LONG: usize = 32;
+
 fn add_table(page: &mut String, section: &Section) {
-    let numeric: Vec<_> = (0..section.head.len())
-        .map(|column| is_numeric(&section.rows, column))
+    let classes: Vec<_> = (0..section.head.len())
+        .map(|column| {
+            let cells = || section.rows.iter().filter_map(|row| row.get(column));
+            if is_numeric(&section.rows, column) {
+                " class=\"number\""
+            } else if cells().any(|cell| cell.len() > LONG) {
+                " class=\"words\""
+            } else {
+                ""
+            }
+        })
         .collect();
-    let class = |column: usize| match numeric.get(column) {
-        Some(true) => " class=\"number\"",
-        _ => "",
-    };
+    let class = |column: usize| classes.get(column).copied().unwrap_or_default();
     page.push_str("<div class=\"wide\"><table>\n<thead><tr>");
     for (column, name) in section.head.iter().enumerate() {
         let _ = write!(
@@ -162,7 +184,7 @@ mod tests {
             rows: vec![vec!["x".to_owned(), "1.5".to_owned()]],
             ..Section::default()
         };
-        add_section(&mut page, &section);
+        add_section(&mut page, 0, &section);
         assert!(page.contains("<h2>A &amp; B</h2>"));
         assert!(
             page.contains("<td>x</td><td class=\"number\">1.5</td>"),

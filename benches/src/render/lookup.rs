@@ -1,6 +1,6 @@
 //! What a lookup costs, in sections.
 
-use super::{NOTHING, Plot, Section, answer, interval, kibibytes, plot::Axis};
+use super::{NOTHING, Plot, Section, answer, interval, kibibytes, plot::Axis, plot::Line};
 use crate::lookup::{Report, Row, TableRow};
 
 /// The sections of the level.
@@ -20,7 +20,7 @@ pub fn sections(report: &Report) -> Vec<Section> {
     }];
     if !report.rows_without_perfmon.is_empty() {
         sections.push(Section {
-            title: "The same, loaded without CAP_PERFMON".to_owned(),
+            title: "A lookup in the kernel, loaded without CAP_PERFMON".to_owned(),
             before: vec!["The verifier masks what is read, against Spectre.".to_owned()],
             head: HEAD.to_vec(),
             rows: report.rows_without_perfmon.iter().map(cells).collect(),
@@ -118,7 +118,13 @@ fn by_size(rows: &[Row], tables: &[TableRow]) -> Option<Plot> {
         lines.push(line(family, "lpm", |row| row.lpm_ns));
         lines.push(line(family, "multibit", |row| row.engine_ns));
     }
-    lines.retain(|(_, points)| points.len() > 1);
+    let drawn = |(colour, (name, points)): (usize, (String, Vec<_>))| Line {
+        name,
+        points,
+        colour,
+    };
+    let mut lines: Vec<_> = lines.into_iter().enumerate().map(drawn).collect();
+    lines.retain(|line| line.points.len() > 1);
     let axis = |name: &str| Axis {
         name: name.to_owned(),
         logarithmic: true,

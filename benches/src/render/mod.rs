@@ -81,6 +81,7 @@ pub fn environment(document: &Document) -> Vec<(String, String)> {
         ),
         ("geodrop", document.version.clone()),
         ("Data", or_unknown(&document.data)),
+        ("Checksum of the data", or_unknown(&document.data_checksum)),
         ("Begun", document.date.clone()),
     ]
     .into_iter()

@@ -29,11 +29,28 @@ pub enum Plot {
     Lines {
         /// What stands to the right.
         x: Axis,
-        /// What stands upwards, where both begin at zero or are both logarithmic.
+        /// What stands upwards.
         y: Axis,
-        /// Name and points.
-        lines: Vec<(String, Vec<(f64, f64)>)>,
+        /// The lines.
+        lines: Vec<Line>,
     },
+}
+
+/// A line.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Its name.
+    pub name: String,
+    /// Its points, from the left.
+    pub points: Vec<(f64, f64)>,
+    /// Its colour, by a number that is the same in all plots: the first is that of [bars](Bar) that are to be seen first.
+    pub colour: usize,
+}
+
+impl Line {
+    fn drawn(&self) -> RGBColor {
+        SERIES[self.colour % SERIES.len()]
+    }
 }
 
 /// A bar.
@@ -52,7 +69,7 @@ pub struct Bar {
 pub struct Axis {
     /// What it is, with its unit.
     pub name: String,
-    /// Whether it is logarithmic.
+    /// Whether it is logarithmic, or else begins at zero.
     pub logarithmic: bool,
 }
 
@@ -214,15 +231,10 @@ fn draw_bars(area: &Area<'_>, unit: &str, bars: &[Bar]) -> Result<(), DrawingErr
     Ok(())
 }
 
-fn draw_lines(
-    area: &Area<'_>,
-    x: &Axis,
-    y: &Axis,
-    lines: &[(String, Vec<(f64, f64)>)],
-) -> Result<(), DrawingError> {
+fn draw_lines(area: &Area<'_>, x: &Axis, y: &Axis, lines: &[Line]) -> Result<(), DrawingError> {
     let legend = LEGEND * u32::try_from(lines.len().div_ceil(2))?;
     let (above, below) = area.split_vertically(LINES_HEIGHT);
-    let points = || lines.iter().flat_map(|(_, points)| points.iter());
+    let points = || lines.iter().flat_map(|line| line.points.iter());
     if points().count() == 0 {
         return Err("there are no points to draw".into());
     }
@@ -239,20 +251,28 @@ fn draw_lines(
         range(|it| it.0, x.logarithmic),
         range(|it| it.1, y.logarithmic),
     );
-    if x.logarithmic && y.logarithmic {
-        draw_in(&above, xs.log_scale(), ys.log_scale(), [x, y], lines)?;
-    } else {
-        draw_in(&above, xs, ys, [x, y], lines)?;
+    match (x.logarithmic, y.logarithmic) {
+        (true, true) => draw_in(&above, xs.log_scale(), ys.log_scale(), [x, y], lines)?,
+        (true, false) => draw_in(&above, xs.log_scale(), ys, [x, y], lines)?,
+        (false, true) => draw_in(&above, xs, ys.log_scale(), [x, y], lines)?,
+        (false, false) => draw_in(&above, xs, ys, [x, y], lines)?,
     }
     let font = (FONT, 14).into_font().color(&INK);
     let column = i32::try_from(WIDTH / 2)?;
-    for (place, ((name, _), colour)) in lines.iter().zip(SERIES.into_iter().cycle()).enumerate() {
+    for (place, line) in lines.iter().enumerate() {
         let place = i32::try_from(place)?;
         let (left, top) = (20 + place % 2 * column, place / 2 * i32::try_from(LEGEND)?);
         debug_assert!(top < i32::try_from(legend)?);
-        let mark = Rectangle::new([(left, top + 4), (left + 14, top + 14)], colour.filled());
+        let mark = Rectangle::new(
+            [(left, top + 4), (left + 14, top + 14)],
+            line.drawn().filled(),
+        );
         below.draw(&mark)?;
-        below.draw(&Text::new(name.clone(), (left + 22, top + 2), font.clone()))?;
+        below.draw(&Text::new(
+            line.name.clone(),
+            (left + 22, top + 2),
+            font.clone(),
+        ))?;
     }
     area.present()?;
     Ok(())
@@ -263,7 +283,7 @@ fn draw_in<X, Y>(
     xs: X,
     ys: Y,
     [x, y]: [&Axis; 2],
-    lines: &[(String, Vec<(f64, f64)>)],
+    lines: &[Line],
 ) -> Result<(), DrawingError>
 where
     X: AsRangedCoord<Value = f64>,
@@ -289,9 +309,9 @@ where
         .x_desc(&x.name)
         .y_desc(&y.name)
         .draw()?;
-    for ((_, points), colour) in lines.iter().zip(SERIES.into_iter().cycle()) {
-        let line = LineSeries::new(points.iter().copied(), colour.stroke_width(2));
-        chart.draw_series(line.point_size(3))?;
+    for line in lines {
+        let series = LineSeries::new(line.points.iter().copied(), line.drawn().stroke_width(2));
+        chart.draw_series(series.point_size(3))?;
     }
     Ok(())
 }
@@ -343,18 +363,23 @@ mod tests {
 
     #[test]
     fn lines_are_drawn_on_either_kind_of_axis() {
-        for logarithmic in [false, true] {
-            let axis = |name: &str| Axis {
-                name: name.to_owned(),
-                logarithmic,
-            };
+        let axis = |name: &str, logarithmic| Axis {
+            name: name.to_owned(),
+            logarithmic,
+        };
+        for (x, y) in [(false, false), (false, true), (true, false), (true, true)] {
             let plot = Plot::Lines {
-                x: axis("prefixes"),
-                y: axis("nanoseconds"),
-                lines: vec![("trie".to_owned(), vec![(10_000.0, 100.0), (1e6, 400.0)])],
+                x: axis("prefixes", x),
+                y: axis("nanoseconds", y),
+                lines: vec![Line {
+                    name: "trie".to_owned(),
+                    points: vec![(10_000.0, 100.0), (1e6, 400.0)],
+                    colour: 1,
+                }],
             };
             let svg = plot.svg("lookups").unwrap();
             assert!(svg.contains("<polyline") && svg.contains("trie"), "{svg}");
+            assert!(svg.contains("stroke=\"#030102\""), "{svg}");
         }
     }
 

@@ -22,7 +22,7 @@ pub fn sections(report: &Report) -> Vec<Section> {
             with,
         ),
         section(
-            "The same, loaded without CAP_PERFMON",
+            "A packet, by its way through the filter, loaded without CAP_PERFMON",
             "The verifier masks what is read, against Spectre.",
             without,
         ),
