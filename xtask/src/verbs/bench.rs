@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: what blocking costs, beside all else that blocks.
 
-use std::{ffi::OsString, process::Command};
+use std::{ffi::OsString, os::unix::process::CommandExt as _, process::Command};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use super::build::{self, Profile};
 use crate::{
@@ -46,6 +46,8 @@ impl Args {
                 command.trim_end()
             );
         }
-        workspace::run(&mut command)
+        // This process becomes it: Ctrl-C and the exit status are its own.
+        let error = command.exec();
+        Err(error).with_context(|| format!("cannot run {}", workspace::shown(&command)))
     }
 }
