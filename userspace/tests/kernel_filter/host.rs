@@ -105,8 +105,8 @@ impl Host {
         }
     }
 
-    /// The command, to be run in the host's namespace by [`Host::output`] or [`Host::start`].
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The command, to be run in the host's namespace: by [`Host::output`], [`Host::start`] or [`Host::spawn`].
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_geodrop"));
         command.args(arguments).arg("--pin-root").arg(&self.pins);
         if puts_in_force(arguments) {

@@ -14,6 +14,7 @@ mod clock;
 mod clsact;
 mod container;
 mod crashes;
+#[cfg(all(feature = "metrics", feature = "top"))]
 mod documents;
 mod engines;
 mod exceptions;

@@ -142,6 +142,16 @@ impl<'a> Terminal<'a> {
         self.await_line("what was before");
     }
 
+    /// Starts `geodrop top`, and ends it by a signal once it has drawn.
+    pub(crate) fn interrupt(&self, arguments: &str, signal: Signal) {
+        self.start("", arguments);
+        self.await_text("q quit");
+        let on = self.tmux(&["display-message", "-p", "#{alternate_on}"]);
+        assert_eq!(on.trim(), "1");
+        kill_process(self.process(), signal).unwrap();
+        self.assert_restored(0);
+    }
+
     /// The process that runs in the shell.
     fn process(&self) -> Pid {
         let shell = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
@@ -209,12 +219,7 @@ fn a_signal_or_another_key_that_ends_it_leaves_the_terminal_as_it_was() {
     host.succeed(ENFORCE);
     let terminal = Terminal::open(&host);
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
-        terminal.start("", "");
-        terminal.await_text("q quit");
-        let on = terminal.tmux(&["display-message", "-p", "#{alternate_on}"]);
-        assert_eq!(on.trim(), "1");
-        kill_process(terminal.process(), signal).unwrap();
-        terminal.assert_restored(0);
+        terminal.interrupt("", signal);
     }
     for key in ["C-c", "Escape"] {
         terminal.start("", "");
