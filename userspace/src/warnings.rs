@@ -1,6 +1,6 @@
 //! What is not as it should be with filters in force, each thing with its remedy.
 //!
-//! `geodrop status` tells it to people, and its number is a metric.
+//! `geodrop status` and `geodrop top` tell it to people, and its number is a metric.
 
 use std::path::Path;
 
@@ -52,8 +52,6 @@ pub fn all(status: &Status, now: Timestamp) -> Vec<String> {
 fn of_filter(running: &Running, now: Timestamp) -> Vec<String> {
     let name = &running.interface.name;
     let about = &running.about;
-    let config = about.config.as_deref().unwrap_or(Path::new("FILE"));
-    let config = config.display();
     let mut warnings = Vec::new();
     if running.enforcement(now) == Enforcement::Lapsed {
         warnings.push(format!(
@@ -63,14 +61,18 @@ fn of_filter(running: &Running, now: Timestamp) -> Vec<String> {
     }
     if let Some(Failure { at, why }) = &running.failure {
         warnings.push(format!(
-            "{name}: the last reload failed at {at:.0}, and what was in force before stays: {why}; mend that, and reload again"
+            "{name}: the last reload failed at {at:.0}, and what was in force before stays; mend this, and reload again: {why}"
         ));
     }
     if about.attended && running.owner.is_none() {
+        let attach = match &about.config {
+            Some(config) => format!("`geodrop attach --config {}`", config.display()),
+            None => "`geodrop attach` and the options that it had".to_owned(),
+        };
         warnings.push(format!(
             "{name}: the `geodrop run` that looked after the filter has ended; the filter stays, but nobody reloads it, or \
              puts it back on an interface that returns: start it again (`systemctl start geodrop`), or let it stand alone \
-             with `geodrop attach --config {config}`"
+             with {attach}"
         ));
     }
     warnings

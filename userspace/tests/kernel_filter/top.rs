@@ -11,7 +11,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::host::{BLOCKED, HOOKS, Host, OTHER};
+use super::{
+    host::{BLOCKED, HOOKS, Host, OTHER},
+    policy::{CHINA, File},
+};
 
 /// What a test waits for at most: far more than it takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -256,6 +259,27 @@ fn filters_come_go_and_are_replaced_meanwhile() {
     terminal.await_text("No filter is attached");
     host.succeed(ENFORCE);
     terminal.await_text("enforced: blocks CN HK");
+    terminal.press(&["q"]);
+    terminal.assert_restored(0);
+}
+
+#[test]
+fn a_reload_that_failed_is_shown_until_one_succeeds() {
+    let host = Host::new();
+    let file = File::new(CHINA);
+    let _run = host.run(&["--config", file.path()]);
+    let terminal = Terminal::open(&host);
+    terminal.start("", "--interval 200ms");
+    let calm = terminal.await_text("enforced: blocks CN");
+    assert!(!calm.contains("warning"), "{calm}");
+    file.write("block = [\"XX\"]");
+    host.fail(1, &["reload"]);
+    terminal.await_text("warning: server: the last reload failed at ");
+    file.write(CHINA);
+    host.succeed(&["reload"]);
+    terminal.await_screen("an end of the warning", |screen| {
+        screen.contains("generation 2") && !screen.contains("warning")
+    });
     terminal.press(&["q"]);
     terminal.assert_restored(0);
 }
