@@ -12,7 +12,7 @@ use aya::{
 };
 use geodrop::{
     datapath::{
-        ModeChoice, NewLink,
+        Hook, ModeChoice, NewLink,
         generation::{Generation, Plan},
         interface::Interface,
         object,
@@ -29,9 +29,6 @@ use crate::{
     privilege::Privilege,
     test_run::{self, awake},
 };
-
-/// `XDP_PASS` of `include/uapi/linux/bpf.h`.
-const XDP_PASS: u32 = 2;
 
 /// How many packets a second a watcher asks to see, as `geodrop watch` does by default. It gets a second's worth at once, and reads
 /// none: there is room for more.
@@ -332,7 +329,7 @@ impl<'a> Filters<'a> {
     /// When the kernel refuses the run.
     pub fn passes(&self, setting: Setting, frame: &[u8]) -> anyhow::Result<bool> {
         let result = test_run::run(self.program(setting)?.xdp()?, frame, 1)?;
-        Ok(result.return_value == XDP_PASS)
+        Ok(Hook::Xdp.lets_pass(result.return_value))
     }
 
     /// How many packets a setting's program has let pass in all.

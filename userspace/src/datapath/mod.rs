@@ -33,6 +33,7 @@ pub mod exceptions;
 pub mod fill;
 pub mod filter;
 pub mod generation;
+mod hook;
 pub mod image;
 pub mod interface;
 mod layout;

@@ -28,7 +28,6 @@ use aya::{
 use geodrop_common::control::Control;
 
 use super::{
-    Hook,
     about::About,
     control,
     error::DatapathError,
@@ -345,7 +344,7 @@ impl Filter {
             data_in: Some(frame),
             ..TestRunOptions::default()
         })?;
-        let passed = lets_pass(self.generation.hook(), result.return_value);
+        let passed = self.generation.hook().lets_pass(result.return_value);
         let source = source.to_canonical();
         let mut decided = self.decided.iter();
         let is_decided = decided.any(|decision| decision.address == source);
@@ -374,14 +373,5 @@ impl Filter {
                 },
             },
         })
-    }
-}
-
-/// Whether what a program of the filter returns lets a packet pass: `XDP_PASS` of `include/uapi/linux/bpf.h`, `TC_ACT_UNSPEC`
-/// of `pkt_cls.h`.
-const fn lets_pass(hook: Hook, returned: u32) -> bool {
-    match hook {
-        Hook::Xdp => returned == 2,
-        Hook::Tcx => returned.cast_signed() == -1,
     }
 }
