@@ -6,6 +6,10 @@
 //! GeoIP file ──geoip──▶ Regions ──policy──▶ Ruleset ──table──▶ table entries ──datapath──▶ running filter
 //! ```
 
+// What tests here and of the binary share says `geodrop`.
+#[cfg(test)]
+extern crate self as geodrop;
+
 pub mod datapath;
 pub mod demo;
 pub mod export;
@@ -15,6 +19,9 @@ pub mod guard;
 pub mod metrics;
 pub mod policy;
 pub mod range;
+#[cfg(all(test, feature = "metrics"))]
+#[path = "../tests/running/mod.rs"]
+mod running;
 pub mod table;
 pub mod testbed;
 #[cfg(feature = "top")]

@@ -24,6 +24,9 @@ mod protocol;
 mod reload;
 mod report;
 mod run;
+#[cfg(test)]
+#[path = "../../tests/running/mod.rs"]
+mod running;
 mod signals;
 mod status;
 mod table;

@@ -140,38 +140,27 @@ mod tests {
     use crate::{
         Counter,
         datapath::{
-            Hook,
             about::{About, GeoipSource},
             counters::Counters,
-            interface::{Interface, Mode},
             status::{Running, Status},
         },
         geoip::Country,
         metrics::Work,
+        running::running,
     };
 
     fn snapshot() -> Snapshot {
+        let running = running();
         let running = Running {
-            interface: Interface {
-                name: "eth0".to_owned(),
-                index: 2,
-            },
-            hook: Hook::Xdp,
-            mode: Some(Mode::Native),
-            program: 7,
-            generation: 3,
             about: About {
                 version: "1.2.3".to_owned(),
                 since: "1970-01-01T00:00:01.5Z".parse().ok(),
-                engine: "multibit".to_owned(),
-                block: vec![Country::CHINA, Country::HONG_KONG],
                 geoip: vec![GeoipSource {
                     source: "a \"b\"\n\\c".to_owned(),
                     date: "1970-01-02".parse().ok(),
                 }],
-                ..About::default()
+                ..running.about
             },
-            memory: 4096,
             counters: Counters {
                 passed: Counter {
                     packets: u64::MAX,
@@ -187,12 +176,7 @@ mod tests {
                 .into(),
                 ..Counters::default()
             },
-            trial: None,
-            failure: None,
-            exceptions: Vec::new(),
-            owner: None,
-            missed: None,
-            runs: None,
+            ..running
         };
         Snapshot {
             status: Status {

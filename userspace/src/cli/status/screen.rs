@@ -272,10 +272,9 @@ fn length(to: Timestamp, from: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use geodrop::datapath::{
-        Hook,
-        about::{GeoipSource, Ranges},
+        about::{About, Ranges},
         counters::Counters,
-        interface::{Interface, Mode},
+        interface::Mode,
     };
 
     use super::*;
@@ -290,33 +289,20 @@ mod tests {
     }
 
     fn running() -> Running {
+        let running = crate::cli::running::running();
         Running {
-            interface: Interface {
-                name: "eth0".to_owned(),
-                index: 2,
-            },
-            hook: Hook::Xdp,
             mode: Some(Mode::Generic),
-            program: 7,
-            generation: 3,
             about: About {
                 attached: "2026-06-01T12:00:00Z".parse().ok(),
                 since: "2026-07-01T10:30:00Z".parse().ok(),
-                engine: "multibit".to_owned(),
-                block: vec![Country::CHINA, Country::HONG_KONG],
                 rules: 2,
                 ranges: Ranges {
                     ipv4: 334_373,
                     ipv6: 216_295,
                 },
                 config: Some("/etc/geodrop/policy.toml".into()),
-                geoip: vec![GeoipSource {
-                    source: "builtin".to_owned(),
-                    date: "2026-06-17".parse().ok(),
-                }],
-                ..About::default()
+                ..running.about
             },
-            memory: 12 << 20,
             counters: Counters {
                 passed: counter(5_000),
                 denied: counter(2),
@@ -328,12 +314,8 @@ mod tests {
                 .into(),
                 ..Counters::default()
             },
-            trial: None,
-            failure: None,
-            exceptions: Vec::new(),
             owner: Some("process 123 (geodrop)".to_owned()),
-            missed: None,
-            runs: None,
+            ..running
         }
     }
 

@@ -12,9 +12,9 @@ use geodrop::{
     Counter,
     datapath::{
         Hook,
-        about::{About, GeoipSource},
+        about::About,
         counters::Counters,
-        interface::{Interface, Mode},
+        interface::Interface,
         report::Origin,
         status::{Running, Status},
         trial::Trial,
@@ -28,6 +28,7 @@ use jiff::Timestamp;
 use ratatui::{Terminal, backend::TestBackend, style::Color};
 
 use super::{
+    super::running,
     choices::{Choices, Keys},
     looks::Looks,
     screen::{View, draw},
@@ -49,33 +50,20 @@ fn now() -> Timestamp {
 }
 
 fn running(index: u32, name: &str, counters: Counters) -> Running {
+    let running = running::running();
     Running {
         interface: Interface {
             name: name.to_owned(),
             index,
         },
-        hook: Hook::Xdp,
-        mode: Some(Mode::Native),
-        program: 7,
         generation: 4,
         about: About {
             since: Some("2026-11-21T08:30:00Z".parse().unwrap()),
-            engine: "multibit".to_owned(),
             block: ["CN", "HK", "MO"].map(country).into(),
-            geoip: vec![GeoipSource {
-                source: "builtin".to_owned(),
-                date: Some("2026-06-17".parse().unwrap()),
-            }],
-            ..About::default()
+            ..running.about
         },
-        memory: 1_000_000,
         counters,
-        trial: None,
-        failure: None,
-        exceptions: Vec::new(),
-        owner: None,
-        missed: None,
-        runs: None,
+        ..running
     }
 }
 
