@@ -3,6 +3,7 @@
 mod running;
 
 use std::{
+    fmt::Display,
     io::{self, BufRead as _},
     net::IpAddr,
     process::ExitCode,
@@ -150,7 +151,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.json {
         super::json::write(&mut output, &answers)?;
     } else {
-        write_table(&mut output, &answers)?;
+        write_table(&mut output, &answers, is_comparable)?;
     }
     let mut findings = answers.iter().flat_map(|answer| &answer.running).flatten();
     Ok(if findings.any(Finding::disagrees) {
@@ -227,7 +228,12 @@ fn address(text: &str, place: &str) -> Result<IpAddr, Usage> {
     })
 }
 
-fn write_table(output: &mut impl io::Write, answers: &[Answer<'_>]) -> io::Result<()> {
+/// Writes them for people: without verdicts by policy if nobody knows the policy.
+fn write_table(
+    output: &mut impl io::Write,
+    answers: &[Answer<'_>],
+    policy_is_known: bool,
+) -> io::Result<()> {
     let mut rows: Vec<[String; 5]> = Vec::new();
     for Answer {
         explanation,
@@ -235,11 +241,13 @@ fn write_table(output: &mut impl io::Write, answers: &[Answer<'_>]) -> io::Resul
         running,
     } in answers
     {
+        let of_policy = policy_is_known.then_some((explanation.verdict, explanation.reason));
+        let (verdict, reason) = of_policy.unzip();
         rows.push([
             explanation.ip.to_string(),
             or_nothing(explanation.prefix),
-            explanation.verdict.to_string(),
-            explanation.reason.to_string(),
+            or_nothing(verdict),
+            or_nothing(reason),
             named(explanation.country),
         ]);
         rows.extend(sources.iter().flatten().map(|opinion| {
@@ -263,8 +271,8 @@ fn write_table(output: &mut impl io::Write, answers: &[Answer<'_>]) -> io::Resul
     )
 }
 
-fn or_nothing(prefix: Option<IpNet>) -> String {
-    prefix.map_or_else(|| table::NOTHING.to_owned(), |prefix| prefix.to_string())
+fn or_nothing(cell: Option<impl Display>) -> String {
+    cell.map_or_else(|| table::NOTHING.to_owned(), |cell| cell.to_string())
 }
 
 fn named(country: Option<Country>) -> String {

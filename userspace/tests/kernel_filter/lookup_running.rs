@@ -293,6 +293,13 @@ fn without_a_configuration_there_is_nothing_to_compare_with_but_what_is_given() 
         said.contains("were not made from one configuration"),
         "{said}"
     );
+    // No verdict of a policy that nobody gave.
+    assert_eq!(
+        host.succeed(&["lookup", "--running", OTHER]),
+        "\u{20}address  prefix      verdict  reason              country
+ 8.8.8.8  8.8.0.0/15  -        -                   US United States of America
+                      drop     on server: country  US United States of America\n"
+    );
     found(&host, &["--block", "US", OTHER], true);
     found(&host, &["--block", "CN", OTHER], false);
 }
