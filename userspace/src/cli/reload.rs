@@ -136,7 +136,8 @@ fn sessions(runners: &[Runner], force: bool) -> anyhow::Result<Vec<Session>> {
 fn outcome(runner: &Runner, deadline: Instant) -> anyhow::Result<()> {
     let process = runner.process;
     while !runner.has_answered() {
-        if !runner.lives() {
+        // Asked once more: who takes a filter off has answered, and lets go of it.
+        if !runner.lives() && !runner.has_answered() {
             anyhow::bail!(
                 "process {process} ended before it answered; `geodrop status` shows what is in force"
             );
