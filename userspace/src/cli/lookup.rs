@@ -103,11 +103,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // Where nobody says what the policy is, it is what the filters were made from.
     let noted = filters.as_ref().filter(|_| arguments.policy.are_silent());
     let noted = noted.map(Filters::configuration);
-    let is_comparable = noted != Some(None);
+    let is_noted = noted != Some(None);
+    // Who mends a policy wants to know all the more what filters do meanwhile.
+    let mut unreadable = None;
     let said = match noted {
-        Some(noted) => arguments.policy.resolve_over(noted),
+        Some(noted) => arguments.policy.resolve_over(noted).or_else(|error| {
+            unreadable = Some(error);
+            arguments.policy.resolve_over(None)
+        }),
         None => arguments.policy.resolve(),
     }?;
+    let is_comparable = is_noted && unreadable.is_none();
     let settings = said.settings();
     let policy = settings.policy();
     let data = said.data()?;
@@ -124,7 +130,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "interfaces have policies of their own; these verdicts are those of the policy at the top level",
         ),
         (
-            !is_comparable,
+            !is_noted,
             "the filters were not made from one configuration, so there is nothing to compare them with; give the policy, \
              with --config, --block and the like",
         ),
@@ -152,6 +158,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         super::json::write(&mut output, &answers)?;
     } else {
         write_table(&mut output, &answers, is_comparable)?;
+    }
+    if let Some(error) = unreadable {
+        return Err(error);
     }
     let mut findings = answers.iter().flat_map(|answer| &answer.running).flatten();
     Ok(if findings.any(Finding::disagrees) {

@@ -305,6 +305,20 @@ fn without_a_configuration_there_is_nothing_to_compare_with_but_what_is_given() 
 }
 
 #[test]
+fn a_configuration_with_a_mistake_is_an_error_after_what_the_filter_does() {
+    let host = Host::new();
+    let file = File::new(CHINA);
+    host.succeed(&["attach", "-i", "server", "--config", file.path()]);
+    file.write("block = [\"XX\"]");
+    let (answers, status, said) = asked(&host, &[BLOCKED]);
+    assert_eq!(status, Some(2), "{said}");
+    let finding = &answers[0]["running"][0];
+    assert_eq!(json!(ruling(finding)), json!(["drop", "country", "CN"]));
+    assert_eq!(finding["agrees"], Value::Null);
+    assert!(said.contains("`XX` is neither"), "{said}");
+}
+
+#[test]
 fn each_interface_is_asked_and_compared_with_its_own_policy() {
     let file = File::new(
         "interfaces = [\"server\", \"lo\"]\nblock = [\"CN\"]\n\n[[interface]]\nname = \"lo\"\nblock = [\"US\"]\n",
