@@ -286,6 +286,7 @@ impl Host {
 
     /// Sends packets from an address to the host, and waits for nothing: for who receives others at the same time, which
     /// [`Host::admits`] would take for them.
+    #[cfg(feature = "metrics")]
     pub(crate) fn send_from(&self, source: &str, count: u64) {
         let probe = Probe::new(1, source.parse().unwrap(), Transport::Udp);
         let frame = probe.to_frame().unwrap();
