@@ -20,7 +20,10 @@ use geodrop_bench::{
     tables::Countries,
 };
 
-use super::{progress::Progress, set_up};
+use super::{
+    progress::{Progress, times},
+    set_up,
+};
 
 /// Who is to be compared.
 #[derive(Clone, Debug, Args)]
@@ -179,11 +182,6 @@ impl<'a> Plan<'a> {
         report.goals = goals::of(&report.rows, &report.starts);
         measured
     }
-}
-
-/// So many times as long.
-fn times(time: Duration, count: usize) -> Duration {
-    time * u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn measure_table(

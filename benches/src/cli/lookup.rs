@@ -21,7 +21,7 @@ use geodrop_bench::{
     traffic::{self, Traffic},
 };
 
-use super::progress::Progress;
+use super::progress::{Progress, times};
 
 /// How much is measured of a case with `--quick`: 16 of these in less than three minutes.
 const QUICK: Effort = Effort {
@@ -106,7 +106,6 @@ impl<'a> Plan<'a> {
 
     /// How long all of it is expected to take.
     pub(super) fn expected(&self) -> Duration {
-        let times = |time: Duration, count: usize| time * u32::try_from(count).unwrap_or(u32::MAX);
         let cases = self.tables.iter().map(|table| self.cases(*table)).sum();
         let ways = self.tables.len() * self.engines.len();
         2 * (times(self.case(), cases) + times(BUILDING, self.tables.len())) + times(WAY, ways)

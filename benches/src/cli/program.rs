@@ -26,7 +26,7 @@ use geodrop_bench::{
     traffic::Traffic,
 };
 
-use super::progress::Progress;
+use super::progress::{Progress, times};
 
 /// How much is measured of a packet.
 const PATH: Effort = Effort {
@@ -78,8 +78,7 @@ impl Plan {
     /// How long all of it is expected to take.
     pub(super) fn expected(&self) -> Duration {
         let each = 2 * self.paths.len() + 1 + Sent::ALL.len();
-        let each = u32::try_from(each).unwrap_or(u32::MAX);
-        2 * (PATH.time * each + FLOOD.time + 2 * LOADING)
+        2 * (times(PATH.time, each) + FLOOD.time + 2 * LOADING)
     }
 
     /// Measures the level, case by case, until it is done or something is in the way: what was found until then is in the

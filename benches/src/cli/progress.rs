@@ -102,6 +102,11 @@ impl Progress {
     }
 }
 
+/// So many times as long.
+pub(super) fn times(time: Duration, count: usize) -> Duration {
+    time * u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 /// A time as people tell it.
 fn left(time: Duration) -> String {
     match time.as_secs() {
