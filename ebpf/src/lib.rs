@@ -18,6 +18,7 @@ pub mod address;
 pub mod answer;
 pub mod apart;
 pub mod counters;
+mod element;
 pub mod far;
 pub mod flows;
 pub mod lpm;

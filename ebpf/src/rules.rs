@@ -21,29 +21,26 @@ use geodrop_common::{
     transport::IpHeader,
 };
 
-use crate::{apart::Apart, far::Far, flows, lpm::LpmTries, multibit::Multibit};
+use crate::{apart::Apart, element::Element, far::Far, flows, lpm::LpmTries, multibit::Multibit};
 
 /// The side table: what each class means, as [`Entry`] words; zero is [`Entry::PASS`]. Filled and frozen before the
 /// program is loaded.
-///
-/// A map of many elements, not one element or read-only data, because the verifier refuses a pointer that is moved
-/// by a number known on one path and by a variable on another, unless the loader has `CAP_PERFMON`. Without
-/// `BPF_F_RDONLY_PROG`, because of a frozen map that has it the verifier reads what a program will read, and fails
-/// (`ENOTSUPP`) if the map has more than one element.
-#[map]
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "512 fits; const has no other conversion"
-)]
-static CLASSES: Array<u64> = Array::with_max_entries(class::CAPACITY as u32, 0);
+#[unsafe(link_section = ".bss.CLASSES")]
+#[unsafe(no_mangle)]
+static CLASSES: Element<[u64; class::CAPACITY]> = Element::new([0; class::CAPACITY]);
 
 /// Which rule is for which port, as [`ports`] lays it out. The loader makes it as large as it needs, and freezes it.
 #[map]
 static PORTS: Array<u64> = Array::with_max_entries(1, 0);
 
 /// What may change while the program runs.
-#[map]
-static CONTROL: Array<Control> = Array::with_max_entries(1, 0);
+#[unsafe(link_section = ".bss.CONTROL")]
+#[unsafe(no_mangle)]
+static CONTROL: Element<Control> = Element::new(Control {
+    trial_until: 0,
+    effective_from: 0,
+    exceptions: 0,
+});
 
 /// What was decided for single addresses while the filter runs. Outlives the program, as counters do.
 #[map]
@@ -99,12 +96,21 @@ impl<P: Far> Table for Policy<P> {
 impl<P: Apart> Rules for Policy<P> {
     #[inline(always)]
     fn entry(&self, class: Class) -> Entry {
-        entry(class)
+        if P::KEEPS_POINTERS {
+            entry(class)
+        } else {
+            entry_apart(class)
+        }
     }
 
     #[inline(always)]
     fn entry_of_carried(&self, address: Ipv6Addr, place: Carried) -> Entry {
-        Entry::from_word(entry_of_carried(carried(address, place).to_bits()))
+        let address = carried(address, place).to_bits();
+        Entry::from_word(if P::KEEPS_POINTERS {
+            entry_of_carried(address)
+        } else {
+            entry_of_carried_apart(address)
+        })
     }
 
     #[inline(always)]
@@ -127,7 +133,7 @@ impl<P: Apart> Rules for Policy<P> {
 
     #[inline(always)]
     fn exception(&self, source: IpAddr) -> Option<Action> {
-        if control()?.exceptions == 0 {
+        if !are_exceptions() {
             return None;
         }
         exception(&match source {
@@ -146,12 +152,8 @@ impl<P: Apart> Rules for Policy<P> {
         if HELD_BACK.load() == 0 {
             return false;
         }
-        // Never `None`: the map has one element.
-        let Some(control) = CONTROL.get_ptr_mut(0) else {
-            return false;
-        };
-        // SAFETY: the kernel returned the element of the array, so the field is inside of it.
-        let instant = unsafe { &raw mut (*control).effective_from };
+        // SAFETY: the field is inside of the element.
+        let instant = unsafe { &raw mut (*CONTROL.place()).effective_from };
         // SAFETY: the element lives as long as the map and is aligned to 8 bytes.
         unsafe { is_ahead(instant, boot_time) }
     }
@@ -200,9 +202,24 @@ fn class_of_ipv6_apart(address: Ipv6Addr) -> Class {
 
 #[inline(always)]
 fn entry(class: Class) -> Entry {
-    // Never `None`: a class is below the array's capacity. The verifier wants to see the check.
-    let word = CLASSES.get(class.number().into()).copied();
-    word.map_or(Entry::PASS, Entry::from_word)
+    let classes: *const u64 = CLASSES.place().cast();
+    let word = classes.wrapping_add(class.number().into());
+    // SAFETY: a class is below the capacity, and words are aligned to 8 bytes. The loader wrote them before the program was
+    // there. Volatile, as the compiler takes it that nobody has.
+    Entry::from_word(unsafe { word.read_volatile() })
+}
+
+/// The same by a global function, which the verifier takes for any class: without `CAP_PERFMON` it refuses a pointer that is
+/// moved by a number known on one way there and by a variable on another.
+#[inline(always)]
+fn entry_apart(class: Class) -> Entry {
+    #[unsafe(no_mangle)]
+    #[inline(never)]
+    extern "C" fn class_entry(number: u64) -> u64 {
+        #[allow(clippy::cast_possible_truncation, reason = "a class is below 512")]
+        entry(Class::masked(number as u16)).word()
+    }
+    Entry::from_word(class_entry(class.number().into()))
 }
 
 /// What the class of an IPv4 address means, as a word. A function of its own in the kernel, for few packets need it, and a
@@ -210,6 +227,12 @@ fn entry(class: Class) -> Entry {
 #[inline(never)]
 fn entry_of_carried(address: u32) -> u64 {
     entry(class_of_ipv4(Ipv4Addr::from_bits(address))).word()
+}
+
+/// The same for loaders without `CAP_PERFMON`.
+#[inline(never)]
+fn entry_of_carried_apart(address: u32) -> u64 {
+    entry_apart(class_of_ipv4(Ipv4Addr::from_bits(address))).word()
 }
 
 /// Whether nothing is to be dropped at all.
@@ -227,10 +250,13 @@ pub fn lets_all_pass() -> bool {
     only_monitor() || HELD_BACK.load() != 0
 }
 
-/// What may change while the program runs; never `None`, as the map has one element.
+/// Whether there may be exceptions.
 #[inline(always)]
-fn control() -> Option<&'static Control> {
-    CONTROL.get(0)
+fn are_exceptions() -> bool {
+    // SAFETY: the field is inside of the element.
+    let exceptions = unsafe { &raw const (*CONTROL.place()).exceptions };
+    // SAFETY: it is aligned to 8 bytes, and whoever else writes it writes it whole.
+    unsafe { exceptions.read_volatile() != 0 }
 }
 
 /// Whether a generation on trial is to give way to the one before it.
@@ -240,10 +266,11 @@ pub fn trial_is_over() -> bool {
     if TRIAL.load() == 0 {
         return false;
     }
-    match control() {
-        Some(control) if control.trial_until != 0 => boot_time() >= control.trial_until,
-        _ => false,
-    }
+    // SAFETY: the field is inside of the element.
+    let until = unsafe { &raw const (*CONTROL.place()).trial_until };
+    // SAFETY: it is aligned to 8 bytes, and whoever else writes it writes it whole.
+    let until = unsafe { until.read_volatile() };
+    until != 0 && boot_time() >= until
 }
 
 /// The exception for an address, if there is one that still holds.

@@ -11,9 +11,12 @@ use geodrop_common::control::Control;
 
 use super::{about::About, clock::Clocks, error::DatapathError, pins::Place, sys};
 
+/// Its map.
+pub(super) const MAP: &str = ".bss.CONTROL";
+
 /// Writes it into the map of a program that is not attached yet.
 pub(super) fn write(map: &MapData, control: &Control) -> Result<(), DatapathError> {
-    write_to(map.fd().as_fd(), control).map_err(DatapathError::system("writing map CONTROL"))
+    write_to(map.fd().as_fd(), control).map_err(DatapathError::system(format!("writing map {MAP}")))
 }
 
 /// Reads the one that is pinned.

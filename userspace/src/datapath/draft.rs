@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    egress,
+    control, egress,
     error::DatapathError,
     pins::{GenerationPins, Place, ReportPins, WatchPins},
     report::{self, Prepared},
@@ -99,7 +99,7 @@ impl Pinning {
         let mut maps = vec![
             ("COUNTERS", self.counters.as_path()),
             ("EXCEPTIONS", &self.exceptions),
-            ("CONTROL", &self.control),
+            (control::MAP, &self.control),
             (watch::CELL, &self.watch.cell),
             (watch::BUCKET, &self.watch.bucket),
             (watch::EVENTS, &self.watch.events),

@@ -34,6 +34,9 @@ use super::{
 use crate::{policy::Ruleset, table::Engine};
 use jiff::Timestamp;
 
+/// The map of what each class means.
+pub(super) const CLASSES: &str = ".bss.CLASSES";
+
 /// What a generation is to be made of.
 #[derive(Clone, Copy, Debug)]
 #[expect(
@@ -220,10 +223,10 @@ impl Generation {
             .iter()
             .map(|entry| entry.word())
             .collect();
-        fill_array(&mut ebpf, "CLASSES", &classes)?;
+        fill_element(&ebpf, CLASSES, &classes)?;
         fill_array(&mut ebpf, "PORTS", ports)?;
         control::write(
-            tables::map(&ebpf, "CONTROL")?,
+            tables::map(&ebpf, control::MAP)?,
             &Control {
                 effective_from,
                 ..Control::default()
@@ -286,7 +289,7 @@ impl Generation {
             effective_from: deadline,
             ..Control::default()
         };
-        control::write(tables::map(&self.ebpf, "CONTROL")?, &control)
+        control::write(tables::map(&self.ebpf, control::MAP)?, &control)
     }
 
     /// Runs the program on a frame, with no interface about it.
@@ -508,6 +511,19 @@ pub(super) fn fill_array(ebpf: &mut Ebpf, name: &str, words: &[u64]) -> Result<(
     }
     sys::map::freeze(tables::map(ebpf, name)?.fd().as_fd())
         .map_err(DatapathError::system(format!("freezing map {name}")))
+}
+
+/// Fills the element of an array map of one from its first word on, and freezes it.
+pub(super) fn fill_element(ebpf: &Ebpf, name: &str, words: &[u64]) -> Result<(), DatapathError> {
+    let map = tables::map(ebpf, name)?.fd().as_fd();
+    let mut element =
+        sys::map::read_cell(map).map_err(DatapathError::system(format!("reading map {name}")))?;
+    for (place, word) in element.chunks_exact_mut(size_of::<u64>()).zip(words) {
+        place.copy_from_slice(&word.to_ne_bytes());
+    }
+    sys::map::update(map, &0_u32.to_ne_bytes(), &element)
+        .map_err(DatapathError::system(format!("filling map {name}")))?;
+    sys::map::freeze(map).map_err(DatapathError::system(format!("freezing map {name}")))
 }
 
 /// The filter's program for a hook, this kernel and this process.

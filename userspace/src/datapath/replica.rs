@@ -246,6 +246,13 @@ impl InForce {
         sys::map::read_cell(self.maps.get(CONSTANTS)?.fd().as_fd()).ok()
     }
 
+    /// All words of the element of a frozen array of one.
+    fn words_of_element(&self, name: &str) -> Option<Vec<u64>> {
+        let element = sys::map::read_cell(self.maps.get(name)?.fd().as_fd()).ok()?;
+        let (words, _) = element.as_chunks();
+        Some(words.iter().copied().map(u64::from_ne_bytes).collect())
+    }
+
     /// All words of a frozen array.
     fn words(&self, name: &str) -> Option<Vec<u64>> {
         let array = MapData::from_id(self.id_of(name)?).ok()?;
@@ -263,7 +270,7 @@ impl InForce {
         let (Some(program), Some(constants), Some(classes), Some(ports)) = (
             object::filter_named(self.info.name()),
             self.constants(),
-            self.words("CLASSES"),
+            self.words_of_element(generation::CLASSES),
             self.words("PORTS"),
         ) else {
             return Ok(None);
@@ -301,10 +308,10 @@ impl InForce {
                 return Err(other_pin(path));
             }
         }
-        generation::fill_array(&mut ebpf, "CLASSES", &classes)?;
+        generation::fill_element(&ebpf, generation::CLASSES, &classes)?;
         generation::fill_array(&mut ebpf, "PORTS", &ports)?;
         control::write(
-            tables::map(&ebpf, "CONTROL")?,
+            tables::map(&ebpf, control::MAP)?,
             &Control {
                 trial_until: 0,
                 ..control::read_pinned(&pins.control())?
