@@ -110,7 +110,10 @@ proptest! {
             bytes[12..14].copy_from_slice(&ethertype.to_be_bytes());
             bytes[14] = first;
         }
-        match Source::of(bytes.as_slice()) {
+        let source = Source::of(bytes.as_slice());
+        let usual = bytes.len() >= 34 && ethertype == 0x0800 && first == 0x45;
+        prop_assert_eq!(Source::of_usual(bytes.as_slice()), usual.then_some(source));
+        match source {
             Source::Ipv4 { address, .. } => {
                 let (header, _) = etherparse::Ipv4Header::from_slice(network_layer(&bytes)).unwrap();
                 prop_assert_eq!(address.octets(), header.source);

@@ -68,6 +68,47 @@ static TRIAL: Global<u8> = Global::new(0);
 #[unsafe(no_mangle)]
 static MONITOR: Global<u8> = Global::new(0);
 
+/// Not 0: the engine is the multibit tries, and packets that the general rule is against are dropped from the beginning,
+/// without an answer or a line in the log. Set before the program is loaded.
+#[unsafe(no_mangle)]
+static PLAIN: Global<u8> = Global::new(0);
+
+/// Whether [`Plain`] are the rules: the policy has no others, and there are no exceptions to them.
+#[inline(always)]
+#[must_use]
+pub fn are_plain() -> bool {
+    PLAIN.load() != 0 && !are_exceptions()
+}
+
+/// The rules of a policy by which nothing but the source of a packet, and what this host has to do with it, decides. The same
+/// as [`Policy`]'s, where [`are_plain`] says so, with nothing left to ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<P>(pub P);
+
+impl<P: Far> Table for Plain<P> {
+    #[inline(always)]
+    fn ipv4(&self, address: Ipv4Addr) -> Class {
+        Multibit.ipv4(address)
+    }
+
+    #[inline(always)]
+    fn ipv6(&self, address: Ipv6Addr) -> Class {
+        Multibit.ipv6(address)
+    }
+}
+
+impl<P: Apart> Rules for Plain<P> {
+    #[inline(always)]
+    fn entry(&self, class: Class) -> Entry {
+        entry(class)
+    }
+
+    #[inline(always)]
+    fn is_reply<F: Frame + ?Sized>(&self, frame: &F, ip: IpHeader) -> bool {
+        flows::answers(frame, self.0, ip)
+    }
+}
+
 /// The rules of the policy that the loader chose, over tables of the engine that it chose; and what looks farther into
 /// the packet that is to be judged.
 #[derive(Clone, Copy, Debug)]

@@ -164,6 +164,10 @@ impl Generation {
             0
         };
 
+        // A trial is asked about before all else.
+        let special = [lpm, port_rules, monitor, held_back, reject, log_level];
+        let is_plain = u8::from(special == [0; 6]);
+
         let mut loader = EbpfLoader::new();
         loader
             .override_global("LPM", &lpm, true)
@@ -171,6 +175,7 @@ impl Generation {
             .override_global("IPV6_WORDS", &words[1], true)
             .override_global("IPV4_CELL_BITS", &cell_bits[0], true)
             .override_global("IPV6_CELL_BITS", &cell_bits[1], true)
+            .override_global("PLAIN", &is_plain, true)
             .override_global("MONITOR", &monitor, true)
             .override_global("PORT_RULES", &port_rules, true)
             .override_global("HELD_BACK", &held_back, true)

@@ -61,11 +61,16 @@ impl Load {
 }
 
 const LOADS: [Load; 11] = [
-    Load::filter("multibit", &[("LPM", 0), (aya_log::LEVEL, 0)]),
+    Load::filter("multibit", &[("LPM", 0), (aya_log::LEVEL, 0), ("PLAIN", 1)]),
     Load::filter("multibit,log", &[("LPM", 0), (aya_log::LEVEL, DEBUG)]),
     Load::filter(
         "multibit,replies",
-        &[("LPM", 0), (aya_log::LEVEL, 0), ("REPLIES", 1)],
+        &[
+            ("LPM", 0),
+            (aya_log::LEVEL, 0),
+            ("PLAIN", 1),
+            ("REPLIES", 1),
+        ],
     ),
     Load::filter(
         "multibit,all",
