@@ -1,7 +1,7 @@
 //! Telling whoever watches of packets that the rules are against, as they come.
 //!
-//! While nobody watches, such a packet costs one load and a branch, and all others nothing. A watcher that died is forgotten
-//! by the first packet after its time.
+//! While nobody watches, a packet costs one load and a branch at most. A watcher that died is forgotten by the first packet
+//! after its time.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -49,8 +49,10 @@ pub fn tell<P: Apart>(packet: P, ruling: impl FnOnce() -> Ruling) {
     }
 }
 
+/// Whether somebody watches, or has lately.
 #[inline(always)]
-fn is_watched() -> bool {
+#[must_use]
+pub fn is_watched() -> bool {
     // Never `None`: the map has one element.
     let Some(watch) = WATCH.get_ptr(0) else {
         return false;

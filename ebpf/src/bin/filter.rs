@@ -92,25 +92,18 @@ fn filter<C: EbpfContext, F: Frame, P: Apart>(
     (action, judgement)
 }
 
-/// The same of a frame as most are, under rules as most are; `None` of any other, and nothing is done. What [`filter`] has to
-/// ask, keep and tell apart for all the others takes longer than to look an address up.
+/// The same of a frame as most are, under rules as most are, while nobody watches; `None` of any other, and nothing is done.
+/// What [`filter`] has to ask, keep and tell apart for all the others takes longer than to look an address up. What can be asked
+/// before is asked before: the processor does so while it waits for the address, and for the table.
 #[inline(always)]
 fn filter_usual(frame: FirstBuffer) -> Option<u32> {
-    if !are_plain() {
+    if !are_plain() || watch::is_watched() {
         return None;
     }
     let source = Source::of_usual(&frame)?;
     let packet = frame.packet(&source);
     let judgement = judge_source(source, &frame, &Plain(packet));
     counters::count(judgement.slot, packet.length() as u64);
-    if judgement.is_against() {
-        watch::tell(packet, || Ruling {
-            slot: judgement.slot,
-            rule: judgement.rule,
-            rejects: false,
-            passes: false,
-        });
-    }
     Some(xdp_action(judgement.action))
 }
 
