@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// A machine and its kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
-    /// Its processor, in its maker's words; empty when it does not tell.
+    /// Its processor, in its maker's words; empty when it does not tell. In virtual machines these are often the same for
+    /// several generations, so that family and model stand behind them where there are such.
     pub cpu: String,
     /// How many of its processors this process may use.
     pub cpus: usize,
@@ -39,7 +40,7 @@ impl Machine {
     pub fn this() -> io::Result<Self> {
         let name = rustix::system::uname();
         Ok(Self {
-            cpu: field(&fs::read_to_string("/proc/cpuinfo")?, "model name").to_owned(),
+            cpu: cpu(&fs::read_to_string("/proc/cpuinfo")?),
             cpus: thread::available_parallelism()?.get(),
             memory_bytes: kibibytes(&fs::read_to_string("/proc/meminfo")?, "MemTotal"),
             kernel: name.release().to_string_lossy().into_owned(),
@@ -49,6 +50,15 @@ impl Machine {
             bpf_jit: line("/proc/sys/net/core/bpf_jit_enable"),
             bpf_jit_harden: line("/proc/sys/net/core/bpf_jit_harden"),
         })
+    }
+}
+
+/// The processor, as `/proc/cpuinfo` tells of the first one.
+fn cpu(text: &str) -> String {
+    let name = field(text, "model name");
+    match [field(text, "cpu family"), field(text, "model")] {
+        ["", _] | [_, ""] => name.to_owned(),
+        [family, model] => format!("{name} (family {family}, model {model})"),
     }
 }
 
@@ -100,6 +110,14 @@ mod tests {
         assert_eq!(field(text, "model"), "");
         assert_eq!(kibibytes(text, "MemTotal"), 12 << 10);
         assert_eq!(kibibytes(text, "MemFree"), 0);
+    }
+
+    #[test]
+    fn processors_of_one_name_are_told_apart_by_their_model() {
+        let text = "processor\t: 0\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n";
+        assert_eq!(cpu(text), "AMD EPYC (family 25, model 17)");
+        assert_eq!(cpu("model name\t: Some Core\n"), "Some Core");
+        assert_eq!(cpu("processor\t: 0\n"), "");
     }
 
     #[test]
