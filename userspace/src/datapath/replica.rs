@@ -241,14 +241,14 @@ impl InForce {
             .find(|engine| self.id_of(tables::maps_of(*engine)[0]) == Some(pinned))
     }
 
-    /// The constants that it was loaded with.
-    fn constants(&self) -> Option<Vec<u8>> {
-        sys::map::read_cell(self.maps.get(CONSTANTS)?.fd().as_fd()).ok()
+    /// The element of an array of one.
+    fn element(&self, name: &str) -> Option<Vec<u8>> {
+        sys::map::read_cell(self.maps.get(name)?.fd().as_fd()).ok()
     }
 
-    /// All words of the element of a frozen array of one.
+    /// All words of the element of an array of one.
     fn words_of_element(&self, name: &str) -> Option<Vec<u64>> {
-        let element = sys::map::read_cell(self.maps.get(name)?.fd().as_fd()).ok()?;
+        let element = self.element(name)?;
         let (words, _) = element.as_chunks();
         Some(words.iter().copied().map(u64::from_ne_bytes).collect())
     }
@@ -269,7 +269,7 @@ impl InForce {
     ) -> Result<Option<Generation>, DatapathError> {
         let (Some(program), Some(constants), Some(classes), Some(ports)) = (
             object::filter_named(self.info.name()),
-            self.constants(),
+            self.element(CONSTANTS),
             self.words_of_element(generation::CLASSES),
             self.words("PORTS"),
         ) else {
